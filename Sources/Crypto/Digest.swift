@@ -1,0 +1,53 @@
+// Digests, HMAC and randomness from OpenSSL and the kernel (docs/decisions/0003-openssl.md).
+
+package import Basics
+internal import COpenSSL
+internal import CShims
+
+package enum Digest {
+  package static func sha256(_ bytes: [UInt8]) -> [UInt8] { run(EVP_sha256(), 32, bytes) }
+
+  /// For the WebSocket handshake only (RFC 6455 §4.2.2); nothing here trusts SHA-1.
+  package static func sha1(_ bytes: [UInt8]) -> [UInt8] { run(EVP_sha1(), 20, bytes) }
+
+  /// For Asterisk's challenge login only; nothing here trusts MD5.
+  package static func md5(_ bytes: [UInt8]) -> [UInt8] { run(EVP_md5(), 16, bytes) }
+
+  package static func hmacSHA256(_ bytes: [UInt8], key: Secret<[UInt8]>) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: 32)
+    let key = key.reveal()
+    HMAC(EVP_sha256(), key, Int32(key.count), bytes, bytes.count, &out, nil)
+    return out
+  }
+
+  private static func run(_ kind: OpaquePointer?, _ size: Int, _ bytes: [UInt8]) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: size)
+    let done = EVP_Digest(bytes, bytes.count, &out, nil, kind, nil)
+    precondition(done == 1, "OpenSSL refused a digest it ships")
+    return out
+  }
+
+  /// The first 128 bits of SHA-256, for identifiers; `bytes` is hashed in place without copying.
+  package static func sha256Halves(_ bytes: [UInt8]) -> (UInt64, UInt64) {
+    var out: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    withUnsafeMutableBytes(of: &out) { out in
+      _ = SHA256(bytes, bytes.count, out.bindMemory(to: UInt8.self).baseAddress)
+    }
+    return (UInt64(bigEndian: out.0), UInt64(bigEndian: out.1))
+  }
+}
+
+package enum Random {
+  /// Bytes from the kernel's generator; stops the process when there are none to be had.
+  package static func bytes(_ count: Int) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: count)
+    let failed = shim_random(&out, count)
+    precondition(failed == 0, "the kernel gave no random bytes")
+    return out
+  }
+}
+
+/// Compares in a time that depends on the lengths alone.
+package func isEqualInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+  left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
+}

@@ -1,0 +1,85 @@
+// An answer, and how it is put on the wire.
+
+internal import Basics
+package import JSON
+package import Loop
+
+package struct HTTPResponse: Sendable {
+  package var status: Int
+  package var headers: [(name: String, value: String)] = []
+  package var body: [UInt8] = []
+  package var contentType: String?
+
+  package init(status: Int = 200, contentType: String? = nil, body: [UInt8] = []) {
+    (self.status, self.contentType, self.body) = (status, contentType, body)
+  }
+
+  package static func json(status: Int = 200, _ write: (inout JSONWriter) -> Void) -> HTTPResponse {
+    var json = JSONWriter()
+    write(&json)
+    return HTTPResponse(status: status, contentType: "application/json", body: json.bytes)
+  }
+
+  package static func text(_ text: String, contentType: String = "text/plain; charset=utf-8") -> HTTPResponse {
+    HTTPResponse(contentType: contentType, body: Array(text.utf8))
+  }
+
+  package static func problem(_ error: APIError, requestID: String) -> HTTPResponse {
+    var json = JSONWriter()
+    error.write(to: &json, requestID: requestID)
+    var response = HTTPResponse(status: error.status, contentType: "application/problem+json", body: json.bytes)
+    response.headers = error.headers
+    response.headers.append(("X-Request-Id", requestID))
+    if let seconds = error.retryAfter { response.headers.append(("Retry-After", String(seconds))) }
+    if error.status == 401 { response.headers.append(("WWW-Authenticate", "Bearer realm=\"sidetone\"")) }
+    return response
+  }
+
+  /// The head and body as bytes. `HEAD` gets the length of a body it is not sent.
+  func encoded(keepAlive: Bool, isHead: Bool, date: [UInt8]) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(256 + (isHead ? 0 : body.count))
+    out.append(contentsOf: "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\nDate: ".utf8)
+    out.append(contentsOf: date)
+    if let contentType {
+      out.append(contentsOf: "\r\nContent-Type: ".utf8)
+      out.append(contentsOf: contentType.utf8)
+    }
+    for (name, value) in headers { out.append(contentsOf: "\r\n\(name): \(value)".utf8) }
+    if status != 204, status != 304 { out.append(contentsOf: "\r\nContent-Length: \(body.count)".utf8) }
+    if !keepAlive { out.append(contentsOf: "\r\nConnection: close".utf8) }
+    out.append(contentsOf: "\r\nX-Content-Type-Options: nosniff\r\n\r\n".utf8)
+    if !isHead { out.append(contentsOf: body) }
+    return out
+  }
+}
+
+/// What a handler gives: a whole answer, or the connection itself for a protocol of its own.
+package enum HTTPReply {
+  case response(HTTPResponse)
+  /// The bytes of the head, then the stream is the taker's, with what the client already sent.
+  case takeOver(head: [UInt8], @LoopActor (Stream, _ received: [UInt8]) -> Void)
+}
+
+/// The Date header, made once a second.
+@LoopActor
+struct DateLine {
+  private var second: Int64 = -1
+  private var bytes: [UInt8] = []
+
+  mutating func now() -> [UInt8] {
+    let seconds = Timestamp.now().microseconds / 1_000_000
+    if seconds != second { (second, bytes) = (seconds, Self.format(seconds)) }
+    return bytes
+  }
+
+  /// IMF-fixdate (RFC 9110 §5.6.7).
+  static func format(_ seconds: Int64) -> [UInt8] {
+    let day = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][Int(seconds / 86_400 % 7)]
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+    let iso = Timestamp(microseconds: seconds * 1_000_000).description
+    let parts = iso.prefix(10).split(separator: "-")
+    let month = Int(parts[1]).map { months[$0 - 1] } ?? ""
+    return Array("\(day), \(parts[2]) \(month) \(parts[0]) \(iso.dropFirst(11).prefix(8)) GMT".utf8)
+  }
+}

@@ -1,0 +1,185 @@
+// Ringing and answering: from the first attempt to the moment that somebody, or something, takes the call.
+
+internal import Basics
+internal import CallModel
+
+extension Switchboard {
+  mutating func dialBegan(_ from: ChannelFacts?, _ to: ChannelFacts, _ dialled: String) {
+    if let from { update(from) }
+    update(to)
+    guard let leg = legs[to.id] else { return }
+    legs[to.id]?.dialler = from?.id
+    legs[to.id]?.dialled = dialled
+    if let from, leg.origin != .called, from.id != to.id {
+      legs[to.id]?.origin = .called
+      legs[to.id]?.role = .callee
+    }
+    settleRedirect(of: leg.call)
+    calls[leg.call]?.endRequester = nil
+    if let leg = legs[to.id], !leg.isLocal { placed(leg) }
+  }
+
+  private mutating func placed(_ leg: LegRecord) {
+    let party = party(of: leg)
+    if leg.origin == .called, isConsultation(leg) { legs[leg.id]?.role = .consult }
+    guard var record = calls[leg.call] else { return }
+    if record.call.to == nil { record.call.to = number(party.id) }
+    if party.kind == .external, record.call.direction == .internal { record.call.direction = .outbound }
+    calls[leg.call] = record
+  }
+
+  /// Somebody holds the talk and calls on: the new leg's line of diallers does not begin with a party of the talk.
+  private func isConsultation(_ leg: LegRecord) -> Bool {
+    guard let record = calls[leg.call], record.isStarted, parties(of: leg.call).contains(where: \.isHolding) else {
+      return false
+    }
+    var dialler = leg.dialler.flatMap { legs[$0] }
+    for _ in 0..<8 {
+      guard let current = dialler, current.isLocal else { break }
+      let other = localPairs[current.id].flatMap { legs[$0] }
+      dialler = other?.dialler.flatMap { legs[$0] }
+    }
+    return dialler.map { $0.isHolding } ?? true
+  }
+
+  mutating func dialProgress(_ to: ChannelFacts, _ status: String) {
+    update(to)
+    if status == "RINGING" { rings(to.id) }
+  }
+
+  mutating func dialEnded(_ from: ChannelFacts?, _ to: ChannelFacts, _ status: String, _ forward: String?) {
+    if let from { update(from) }
+    update(to)
+    guard let leg = legs[to.id] else { return }
+    if leg.dialStatus == nil { legs[to.id]?.dialStatus = status }
+    if let forward, !forward.isEmpty, !leg.isLocal {
+      let target = String(forward.prefix { $0 != "@" }.split(separator: "/").last ?? "")
+      legs[to.id]?.endReason = "forwarded"
+      emit(leg.call, .transferred(.forward, from: party(of: leg), to: party(dialled: target)), participant: leg.id)
+    }
+    if status == "ANSWER", leg.origin == .originated { cameUp(to.id) }
+  }
+
+  /// A party's telephone rings. What an application dials first is the caller's own telephone: its ringing is told,
+  /// but `call.ring` waits until it is known who is being called.
+  mutating func rings(_ id: String) {
+    guard let leg = legs[id], !leg.isLocal, leg.origin != .caller, !leg.wasToldRinging, leg.isLive else { return }
+    legs[id]?.wasToldRinging = true
+    legs[id]?.ringingAt = now
+    if leg.origin == .called {
+      if isInferring {
+        calls[leg.call]?.timesAreUnknown = true
+      } else if calls[leg.call]?.firstRingAt == nil {
+        calls[leg.call]?.firstRingAt = now
+      }
+      ring(leg.call)
+    }
+    if let leg = legs[id] { emit(leg.call, .legRinging(model(of: leg)), participant: id) }
+  }
+
+  private mutating func ring(_ key: Int) {
+    guard let record = calls[key], !record.hasRung, !record.isStarted else { return }
+    calls[key]?.hasRung = true
+    emit(key, .ring)
+  }
+
+  mutating func cameUp(_ id: String) {
+    guard let leg = legs[id] else { return }
+    if leg.upAt == nil, !isInferring { legs[id]?.upAt = now }
+    if leg.origin == .originated, !leg.isLocal, !leg.wasToldAnswered { answered(id) }
+    considerApplication(id)
+  }
+
+  mutating func answered(_ id: String) {
+    guard let leg = legs[id], !leg.wasToldAnswered else { return }
+    legs[id]?.wasToldAnswered = true
+    legs[id]?.connectedAt = now
+    if let leg = legs[id] { emit(leg.call, .legAnswered(model(of: leg)), participant: id) }
+  }
+
+  /// The call is taken. Told once; a person who comes after a machine becomes the one who answered.
+  mutating func start(_ key: Int, by party: Party, at time: Timestamp? = nil) {
+    let isLater = calls[key]?.isStarted ?? true
+    if !isLater, isInferring, party.isPerson { ring(key) }
+    guard var record = calls[key] else { return }
+    if isLater, record.call.answeredBy?.isPerson != false || !party.isPerson { return }
+    record.call.answeredBy = party
+    record.isStarted = true
+    if isInferring {
+      record.timesAreUnknown = true
+    } else if !isLater {
+      record.call.answeredAt = time ?? now
+      record.call.ringSeconds = ringSeconds(record, until: time ?? now)
+    }
+    calls[key] = record
+    emit(key, isLater ? .updated : .started, at: time)
+  }
+
+  /// From the first called leg's ringing; the originated leg's own ringing counts where no other rang.
+  func ringSeconds(_ record: CallRecord, until end: Timestamp) -> Double? {
+    let first = record.firstRingAt ?? parties(of: record.key).compactMap(\.ringingAt).min()
+    if record.timesAreUnknown { return nil }
+    guard let first else { return 0 }
+    return first < end ? Self.rounded(end.seconds(since: first)) : 0
+  }
+
+  static func rounded(_ seconds: Double) -> Double { (seconds * 1000).rounded() / 1000 }
+
+  // MARK: Applications
+
+  mutating func applicationRuns(_ facts: ChannelFacts, _ name: String, _ data: String) {
+    seesEverything = true
+    update(facts)
+    guard let leg = legs[facts.id] else { return }
+    legs[facts.id]?.application = (name.asciiLowercased, data)
+    if name.asciiLowercased == "ringing", leg.origin == .caller { ring(leg.call) }
+    considerApplication(facts.id)
+  }
+
+  /// A caller's channel that is up, alone, and runs something that answers: the machine has the call.
+  mutating func considerApplication(_ id: String) {
+    guard let leg = legs[id], leg.isUp, leg.origin == .caller, !leg.isLocal, leg.bridge == nil,
+      let application = leg.application, let record = calls[leg.call], record.queue == nil, !record.isStarted,
+      !liveLegs(of: leg.call).contains(where: {
+        $0.origin == .called && !$0.isLocal && $0.outcome == .none && $0.dialStatus == nil
+      }),
+      let party = Application.party(application.name, application.data, exten: leg.facts.exten)
+    else { return }
+    taken(leg.call, by: party)
+  }
+
+  mutating func taken(_ key: Int, by party: Party, at time: Timestamp? = nil) {
+    guard let record = calls[key], !record.isStarted else { return }
+    let number = number(party.id)
+    let leg = Leg(
+      id: "service-\(record.services.count + 1)", channel: "", role: .service, party: party, number: number,
+      state: .answered, answeredAt: time ?? now)
+    calls[key]?.services.append(leg)
+    start(key, by: party, at: time)
+    emit(key, .legAnswered(leg), participant: leg.id, at: time)
+  }
+}
+
+/// Dialplan applications that take a call, and who that makes the answering party. Those not listed only prepare one
+/// (Answer, Set, Dial, Queue, Wait …).
+enum Application {
+  static func party(_ name: String, _ data: String, exten: String) -> Party? {
+    let first = data.split(separator: ",", omittingEmptySubsequences: false).first.map(String.init) ?? ""
+    switch name {
+    case "voicemail", "minivm_record":
+      let mailbox = first.split(separator: "&").first.map(String.init) ?? first
+      return Party(.voicemail, mailbox.contains("@") ? mailbox : mailbox + "@default")
+    case "voicemailmain", "vmauthenticate", "minivm_accmess": return Party(.application, "voicemail-main")
+    case "confbridge", "meetme", "page": return Party(.conference, first)
+    case "stasis": return Party(.application, "stasis:" + first)
+    case "echo": return Party(.application, "echo")
+    case "playback", "background", "backgrounddetect", "controlplayback", "read", "waitexten", "directory", "disa",
+      "saydigits", "saynumber", "sayalpha", "sayphonetic", "sayunixtime", "record", "authenticate", "speechbackground":
+      return Party(.ivr, exten)
+    case "musiconhold", "milliwatt", "dictate", "chanspy", "extenspy", "receivefax", "sendfax", "festival",
+      "morsecode", "alarmreceiver", "audiosocket", "externalivr", "jack":
+      return Party(.application, "service")
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,105 @@
+// Hold, transfer, park: the talk goes on elsewhere or waits.
+
+internal import Basics
+internal import CallModel
+
+extension Switchboard {
+  /// An Unhold without a Hold precedes every transfer and says nothing (Fixtures/asterisk/blind-transfer-refer).
+  mutating func hold(_ facts: ChannelFacts, _ holds: Bool) {
+    update(facts)
+    guard let leg = legs[facts.id], leg.isHolding != holds, !leg.isLocal else { return }
+    legs[facts.id]?.isHolding = holds
+    let by = party(of: leg)
+    emit(leg.call, holds ? .held(by: by, .hold) : .resumed(by: by, .hold), participant: leg.id)
+  }
+
+  mutating func blindTransfer(_ from: ChannelFacts, _ transferee: ChannelFacts?, _ to: String) {
+    update(from)
+    if let transferee { update(transferee) }
+    guard let leg = legs[from.id] else { return }
+    for other in conversation(around: from.id) where other.id != from.id { legs[other.id]?.isBeingMoved = true }
+    if let transferee { legs[transferee.id]?.isBeingMoved = true }
+    calls[leg.call]?.endRequester = nil
+    emit(leg.call, .transferred(.blind, from: party(of: leg), to: party(dialled: to)), participant: leg.id)
+  }
+
+  /// Comes after the bridges were rearranged, so the consultation may already be part of this call.
+  mutating func attendedTransfer(
+    _ first: ChannelFacts, _ second: ChannelFacts, _ transferee: ChannelFacts?, _ target: ChannelFacts?
+  ) {
+    for facts in [first, second, transferee, target].compactMap({ $0 }) { update(facts) }
+    guard let leg = legs[first.id] else { return }
+    let key = transferee.flatMap { legs[$0.id]?.call } ?? leg.call
+    if let other = legs[second.id]?.call, other != key { merge(key, other) }
+    let survivor = legs[first.id]?.call ?? key
+    let reached = target.flatMap { partyBehind($0.id) } ?? consulted(survivor)
+    legs[first.id]?.isHolding = false
+    calls[survivor]?.endRequester = nil
+    emit(
+      survivor, .transferred(.attended, from: party(of: leg), to: reached.map { party(of: $0) }), participant: leg.id)
+  }
+
+  /// The party's leg behind a channel, through Local pairs.
+  private func partyBehind(_ id: String) -> LegRecord? {
+    guard let leg = legs[id] else { return nil }
+    if !leg.isLocal { return leg }
+    guard let other = localPairs[id] else { return nil }
+    return conversation(around: other).last ?? legs.values.first { $0.dialler == other && !$0.isLocal }
+  }
+
+  private func consulted(_ key: Int) -> LegRecord? { liveLegs(of: key).last { $0.role == .consult } }
+
+  // MARK: Parking
+
+  mutating func parking(_ fact: Observation.Fact) {
+    switch fact {
+    case .parked(let parkee, let facts):
+      update(parkee)
+      guard let leg = legs[parkee.id] else { return }
+      calls[leg.call]?.pendingPark = (parkee.id, facts)
+      let isHeldThere = leg.bridge.flatMap { bridges[$0]?.kind } == .holding
+      if isHeldThere { parkIfPending(leg.call) }
+    case .unparked(let parkee, let facts, let retriever):
+      if let retriever { update(retriever) }
+      retrieved(parkee, facts, reason: "retrieved", by: retriever.flatMap { legs[$0.id] })
+    case .parkTimedOut(let parkee, let facts): retrieved(parkee, facts, reason: "timeout", by: nil)
+    case .parkGivenUp(let parkee, let facts): retrieved(parkee, facts, reason: "gave_up", by: nil)
+    default: break
+    }
+  }
+
+  /// Told when the parked channel has arrived in the parking bridge: an announced transfer is told before it
+  /// (Fixtures/asterisk/park-by-transfer-giveup).
+  mutating func parkIfPending(_ key: Int) {
+    guard let pending = calls[key]?.pendingPark else { return }
+    calls[key]?.pendingPark = nil
+    calls[key]?.parking = (pending.leg, pending.facts.slot)
+    calls[key]?.endRequester = nil
+    emit(key, .parked(slot: pending.facts.slot, by: nil), participant: pending.leg)
+  }
+
+  private mutating func retrieved(_ parkee: ChannelFacts, _ facts: ParkingFacts, reason: String, by: LegRecord?) {
+    update(parkee)
+    guard let key = legs[parkee.id]?.call else { return }
+    parkIfPending(key)
+    guard calls[key]?.parking != nil else { return }
+    calls[key]?.parking = nil
+    if let by { legs[by.id]?.role = .retriever }
+    emit(key, .retrieved(slot: facts.slot, reason: reason, by: by.map { party(of: $0) }), participant: parkee.id)
+  }
+
+  // MARK: Recording
+
+  mutating func recording(_ facts: ChannelFacts, _ step: CallEvent.RecordingStep, _ reference: String?) {
+    update(facts)
+    guard let leg = legs[facts.id] else { return }
+    let known = calls[leg.call]?.recordings[facts.id]
+    let name = reference ?? known.flatMap { $0 }
+    if step == .completed {
+      calls[leg.call]?.recordings[facts.id] = nil
+    } else {
+      calls[leg.call]?.recordings[facts.id] = .some(name)
+    }
+    emit(leg.call, .recording(step, reference: name), participant: facts.id)
+  }
+}

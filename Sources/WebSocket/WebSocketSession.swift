@@ -1,0 +1,109 @@
+// A WebSocket on a stream: answers pings, closes by the rules, and bounds what waits for a slow peer.
+//
+//   open ─▶ closing (our close frame sent, the peer's awaited for 2 s) ─▶ closed
+
+package import Basics
+internal import Crypto
+package import Loop
+
+@LoopActor
+package final class WebSocketSession {
+  package var onMessage: @LoopActor (WebSocketMessage) -> Void = { _ in }
+  /// The last call: why it ended, as the close frame or the socket said.
+  package var onEnd: @LoopActor (_ code: UInt16, _ reason: String) -> Void = { _, _ in }
+  package var onDrained: @LoopActor () -> Void {
+    get { stream.onDrained }
+    set { stream.onDrained = newValue }
+  }
+
+  package private(set) var lastHeard = Moment.now()
+  package private(set) var isOpen = true
+
+  private let stream: Stream
+  private let role: WebSocketRole
+  private var decoder: WebSocketDecoder
+  private var hasEnded = false
+
+  /// - Parameter received: bytes the peer sent behind its handshake.
+  package init(
+    _ stream: Stream, role: WebSocketRole = .server, messageLimit: Int = 65_536, received: [UInt8] = []
+  ) {
+    self.stream = stream
+    self.role = role
+    decoder = WebSocketDecoder(role: role, messageLimit: messageLimit)
+    stream.onBytes = { [weak self] bytes in self?.received(bytes) }
+    stream.onEnd = { [self] end in ended(end) }
+    guard !received.isEmpty else { return }
+    LoopActor.loop.atTurnEnd { [weak self] in received.withUnsafeBytes { self?.received($0) } }
+  }
+
+  /// Bytes that wait for the peer.
+  package var queuedBytes: Int { stream.queuedBytes }
+
+  package var queueLimit: Int {
+    get { stream.queueLimit }
+    set { stream.queueLimit = newValue }
+  }
+
+  /// Sends a frame that was encoded once for many.
+  package func send(_ frame: Chunk) { if isOpen { stream.write(frame) } }
+
+  package func send(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
+    guard isOpen else { return }
+    stream.write(WebSocketEncoder.frame(opcode, payload, mask: role == .client ? Random.bytes(4) : nil))
+  }
+
+  package func pauseReading() { stream.pauseReading() }
+  package func resumeReading() { stream.resumeReading() }
+
+  private func received(_ bytes: UnsafeRawBufferPointer) {
+    lastHeard = Moment.now()
+    decoder.feed(bytes)
+    do throws(WebSocketFault) {
+      while !stream.isClosed, let message = try decoder.next() { handle(message) }
+    } catch {
+      close(error.code, error.reason)
+      stream.closeAfterDrain()
+    }
+  }
+
+  private func handle(_ message: WebSocketMessage) {
+    switch message {
+    case .ping(let payload): send(.pong, payload)
+    case .pong: break
+    case .close(let code, let reason): answerClose(code, reason)
+    case .text, .binary: if isOpen { onMessage(message) }
+    }
+  }
+
+  private func answerClose(_ code: UInt16?, _ reason: String) {
+    send(.close, WebSocketEncoder.closePayload(code, ""))
+    isOpen = false
+    finish(code ?? 1005, reason)
+    if role == .server { stream.closeAfterDrain() } else { giveUpSoon() }
+  }
+
+  /// Says why, waits shortly for the peer's answer, and ends.
+  package func close(_ code: UInt16, _ reason: String) {
+    guard isOpen else { return }
+    send(.close, WebSocketEncoder.closePayload(code, reason))
+    isOpen = false
+    finish(code, reason)
+    giveUpSoon()
+  }
+
+  private func giveUpSoon() { LoopActor.loop.after(.seconds(2)) { [stream] in stream.close() } }
+
+  private func ended(_ end: StreamEnd) {
+    isOpen = false
+    finish(end == .tooSlow ? 4008 : 1006, end.explanation)
+  }
+
+  private func finish(_ code: UInt16, _ reason: String) {
+    guard !hasEnded else { return }
+    hasEnded = true
+    let onEnd = onEnd
+    (self.onEnd, onMessage) = ({ _, _ in }, { _ in })
+    onEnd(code, reason)
+  }
+}

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The work behind ./test.sh: dependencies, format, build, tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/dependencies.sh
+echo "== format"
+swift format lint --strict --recursive Package.swift Sources Tests
+echo "== tests"
+swift test
