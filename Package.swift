@@ -15,6 +15,10 @@ func room(_ name: String, on dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: house)
 }
 
+func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: house)
+}
+
 let libraries: [Target] = [
   .target(name: "CShims", cSettings: [.define("_GNU_SOURCE")]),
   .systemLibrary(name: "CSQLite", pkgConfig: nil, providers: [.apt(["libsqlite3-dev"])]),
@@ -32,6 +36,7 @@ let platform: [Target] = [
   room("Metrics", on: ["Basics"]),
   room("Config", on: ["Basics"]),
   room("SQLite", on: ["CSQLite"]),
+  room("Store", on: ["Basics", "Crypto", "Loop", "SQLite"]),
   room("HTTP", on: ["Basics", "Crypto", "JSON", "Loop", "CShims"]),
   room("WebSocket", on: ["Basics", "Crypto", "HTTP", "Loop"]),
 ]
@@ -41,19 +46,44 @@ let meaning: [Target] = [
 ]
 
 let frames: [Target] = [
-  room("Normaliser", on: ["CallModel", "Basics", "Crypto"])
+  room("SourceKit", on: ["CallModel", "Basics", "Health", "Log", "Loop", "Metrics"]),
+  room("Normaliser", on: ["CallModel", "Basics", "Crypto"]),
+  room("Journal", on: ["CallModel", "Basics", "JSON", "Loop", "SQLite"]),
+  room("Hub", on: ["CallModel", "Basics", "JSON", "Loop"]),
+  room("Identity", on: ["CallModel", "Basics", "Crypto", "HTTP", "Loop", "Store"]),
 ]
 
 let leaves: [Target] = [
-  room("AsteriskSource", on: ["CallModel", "Basics"])
+  room(
+    "AsteriskSource",
+    on: ["SourceKit", "CallModel", "Basics", "Config", "Crypto", "Health", "Log", "Loop", "Metrics"]),
+  room(
+    "Relay",
+    on: [
+      "Hub", "Identity", "CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop",
+      "WebSocket",
+    ]),
+  room("Simulator", on: ["Basics", "Crypto", "Log", "Loop"]),
 ]
 
 let top: [Target] = [
-  .executableTarget(name: "sidetone", dependencies: ["AsteriskSource", "Normaliser", "CallModel", "Basics", "JSON"])
+  room(
+    "Agent",
+    on: [
+      "AsteriskSource", "Relay", "SourceKit", "Normaliser", "Journal", "Hub", "Identity", "CallModel", "Basics",
+      "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "CShims", "CSystemd",
+    ]),
+  .executableTarget(
+    name: "sidetone",
+    dependencies: [
+      "Agent", "AsteriskSource", "Simulator", "Normaliser", "Journal", "Hub", "Identity", "CallModel", "SourceKit",
+      "Basics", "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "WebSocket", "CShims",
+    ],
+    swiftSettings: house),
 ]
 
 let checks: [Target] = [
-  .testTarget(name: "NormaliserTests", dependencies: ["CallModel", "Normaliser"], swiftSettings: house)
+  tests("Normaliser", of: ["CallModel", "Normaliser"])
 ]
 
 let package = Package(

@@ -31,6 +31,15 @@ package struct JournalEntry: Hashable, Sendable {
       occurredAt: event.occurredAt, callID: event.call?.id, call: event.call?.json, detail: event.detail)
   }
 
+  package func placed(at position: Position) -> JournalEntry {
+    JournalEntry(
+      position: position, id: id, type: type, source: source, tenant: tenant, occurredAt: occurredAt, callID: callID,
+      call: call, detail: detail)
+  }
+
+  /// Bytes it takes in memory, about.
+  package var weight: Int { 200 + (call?.count ?? 0) + detail.count }
+
   /// CloudEvents 1.0 in structured JSON: the native form.
   package func writeNative(to json: inout JSONWriter) {
     json.object { json in

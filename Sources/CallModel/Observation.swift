@@ -71,12 +71,13 @@ package struct Observation: Hashable, Sendable {
     case linkDown(reason: String)
     /// The PBX says that it stops; no call outlives it.
     case shutdown
-    /// Entries of a snapshot between `linkUp` and `snapshotEnded`, in any order.
+    /// The PBX is asked for all there is; channels that are neither listed nor heard of until the end are gone.
+    case snapshotBegan
+    /// Entries of a snapshot, in any order.
     case snapshotChannel(ChannelFacts, dialled: String, application: String, data: String, bridge: String?)
     case snapshotBridge(BridgeFacts)
     case snapshotQueued(channel: String, queue: String, position: Int?)
     case snapshotParked(ChannelFacts, ParkingFacts)
-    /// Channels known before this link came up and not listed are gone.
     case snapshotEnded
     /// The PBX's start, learnt after `linkUp`.
     case epoch(String)

@@ -88,7 +88,7 @@ final class HTTPConnection {
       let context = RequestContext(
         request: request, caller: caller, path: values, client: client(of: request), requestID: id)
       switch route.handler {
-      case .now(let handler): reply(try handler(context), to: request)
+      case .now(let handler): reply(try handler(context), to: context)
       case .later(let handler): Task { @LoopActor in await answerLater(handler, context) }
       }
     } catch {
@@ -100,7 +100,7 @@ final class HTTPConnection {
     _ handler: @LoopActor @Sendable (RequestContext) async throws(APIError) -> HTTPReply, _ context: RequestContext
   ) async {
     do throws(APIError) {
-      reply(try await handler(context), to: context.request)
+      reply(try await handler(context), to: context)
     } catch {
       if error.status == 500 { server.onFault(context.requestID, error.message) }
       respond(.problem(error, requestID: context.requestID), to: context.request)
@@ -113,9 +113,11 @@ final class HTTPConnection {
     return real
   }
 
-  private func reply(_ reply: HTTPReply, to request: HTTPRequest) {
+  private func reply(_ reply: HTTPReply, to context: RequestContext) {
     switch reply {
-    case .response(let response): respond(response, to: request)
+    case .response(var response):
+      if let caller = context.caller { response.headers += caller.responseHeaders }
+      respond(response, to: context.request)
     case .takeOver(let head, let take): handOver(head, take)
     }
   }

@@ -15,13 +15,15 @@ package enum Access: Sendable, Equatable {
 }
 
 /// Who is asking, as the credential said.
-package struct Caller: Sendable, Equatable {
+package struct Caller: Sendable {
   package enum Kind: String, Sendable { case key, operatorSocket, anonymous }
 
   package let kind: Kind
   package let id: UUID?
   package let tenant: UUID
   package let rights: Set<String>
+  /// What every answer to this caller carries: its rate limit.
+  package var responseHeaders: [(name: String, value: String)] = []
 
   package init(kind: Kind, id: UUID?, tenant: UUID, rights: Set<String>) {
     (self.kind, self.id, self.tenant, self.rights) = (kind, id, tenant, rights)

@@ -26,6 +26,14 @@ package final class Router {
     Self.insert(route, Self.parts(route.path)[...], names: [], into: &root)
   }
 
+  /// Gives a declared route its handler late, when it depends on all that were declared.
+  package func replaceHandler(
+    _ method: String, _ path: String,
+    _ handler: @escaping @LoopActor @Sendable (RequestContext) throws(APIError) -> HTTPReply
+  ) {
+    exact[path]?[method]?.handler = .now(handler)
+  }
+
   private static func parts(_ path: String) -> [String] {
     path.split(separator: "/", omittingEmptySubsequences: false).dropFirst().map(String.init)
   }

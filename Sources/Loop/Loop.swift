@@ -112,7 +112,7 @@ package final class Loop: SerialExecutor, @unchecked Sendable {
     endTurn()
     let timeout = jobs.isEmpty ? timers.millisecondsToNext(from: Moment.now()) : 0
     poll(timeout: timeout)
-    timers.fire(at: Moment.now())
+    for body in timers.takeDue(at: Moment.now()) { body() }
     runJobs()
     endTurn()
     longestTurn = max(longestTurn, Moment.now() - turnStart)

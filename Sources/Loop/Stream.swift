@@ -95,6 +95,15 @@ package final class Stream {
     markDirty()
   }
 
+  /// Forgets the chunks of which no byte has left; gives how many.
+  package func dropUnsent() -> Int {
+    let keep = firstOffset > 0 ? queueHead + 1 : queueHead
+    let dropped = max(0, queue.count - keep)
+    for chunk in queue.suffix(dropped) { queuedBytes -= chunk.count }
+    queue.removeLast(dropped)
+    return dropped
+  }
+
   private func markDirty() {
     guard !isDirty, !waitsForWritable else { return }
     isDirty = true

@@ -29,13 +29,14 @@ struct TimerHeap {
     return Int32(clamping: max(0, (first.deadline.nanoseconds - now.nanoseconds + 999_999) / 1_000_000))
   }
 
-  @LoopActor mutating func fire(at now: Moment) {
+  /// What is due, in order of deadlines, taken out. The caller runs it: a timer's body may set timers.
+  mutating func takeDue(at now: Moment) -> [@LoopActor () -> Void] {
     var due: [@LoopActor () -> Void] = []
     while let first = heap.first, first.deadline <= now {
       if let body = bodies.removeValue(forKey: first.id) { due.append(body) }
       removeFirst()
     }
-    for body in due { body() }
+    return due
   }
 
   private mutating func removeFirst() {

@@ -48,8 +48,9 @@ extension Switchboard {
 
   private mutating func newCall(_ group: String) -> Int {
     lastCallKey += 1
-    let id = Identity.call(source: source, epoch: epoch, key: group, firstSeen: now)
-    var call = Call(id: id, direction: .internal, startedAt: now)
+    let firstSeen = expected.removeValue(forKey: group) ?? now
+    let id = Identity.call(source: source, epoch: epoch, key: group, firstSeen: firstSeen)
+    var call = Call(id: id, direction: .internal, startedAt: firstSeen)
     call.externalIDs = ["linkedid": group]
     if !epoch.isEmpty { call.externalIDs["epoch"] = epoch }
     calls[lastCallKey] = CallRecord(key: lastCallKey, nativeKey: group, call: call)

@@ -8,11 +8,15 @@ extension Switchboard {
     if let epoch { learn(epoch) }
     guard !isLinkUp else { return }
     isLinkUp = true
-    generation += 1
-    for id in legs.keys { legs[id]?.isListed = false }
+    beginSnapshot()
     emit(.linkUp, about: "link")
     if let lost = linkLostAt { emit(.linkGap(from: lost, to: now), about: "link") }
     linkLostAt = nil
+  }
+
+  mutating func beginSnapshot() {
+    generation += 1
+    for id in legs.keys { legs[id]?.isListed = false }
   }
 
   mutating func linkWentDown(_ reason: String) {

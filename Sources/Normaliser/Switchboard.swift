@@ -8,7 +8,7 @@
 // Every fact that is already known is silent, so that order between topics, repetition and snapshots do no harm.
 // Evidence for the rules: Tests/Fixtures/asterisk, one story each, with what the telephones saw.
 
-internal import Basics
+package import Basics
 package import CallModel
 
 package struct Switchboard {
@@ -39,6 +39,8 @@ package struct Switchboard {
   var lastCallKey = 0
   var out: [CallEvent] = []
   var linkOrdinal = 0
+  /// Groups that commands of ours will bring about, and since when.
+  var expected: [String: Timestamp] = [:]
 
   package init(source: String, tenant: TenantID = .standard, region: PhoneRegion? = nil) {
     (self.source, self.tenant, self.region) = (source, tenant, region)
@@ -51,8 +53,7 @@ package struct Switchboard {
 
   package var legCount: Int { legs.count }
 
-  /// Whether channels are watched that nothing has explained yet: what runs on them is worth asking the PBX.
-  /// - Returns: names of channels that are up, alone, and answered by nobody known.
+  /// What this observation means, in order; nothing when it was known.
   package mutating func apply(_ observation: Observation) -> [CallEvent] {
     now = observation.at
     step(observation.fact)
@@ -66,6 +67,7 @@ package struct Switchboard {
     case .linkDown(let reason): linkWentDown(reason)
     case .shutdown: endAll(reason: "pbx_stopped")
     case .epoch(let epoch): learn(epoch)
+    case .snapshotBegan: beginSnapshot()
     case .snapshotChannel, .snapshotBridge, .snapshotQueued, .snapshotParked, .snapshotEnded: snapshot(fact)
 
     case .channel(let facts), .connectedLine(let facts): update(facts)
@@ -166,6 +168,24 @@ package struct Switchboard {
   }
 
   // MARK: Small questions
+
+  /// Names of channels that came up alone and that nothing explains: what runs on them is worth asking the PBX, where
+  /// the account may not see the dialplan.
+  package var unexplainedChannels: [String] {
+    legs.values.filter { leg in
+      leg.isUp && leg.isLive && !leg.isLocal && leg.origin == .caller && leg.bridge == nil
+        && calls[leg.call].map { !$0.isStarted && $0.queue == nil && $0.parking == nil } == true
+        && !liveLegs(of: leg.call).contains { $0.origin == .called }
+    }.map(\.facts.name)
+  }
+
+  /// The call of a channel group is going to be this one.
+  /// - Returns: its id, the same that its events will carry.
+  package mutating func expect(group: String, at time: Timestamp) -> CallID {
+    expected = expected.filter { time.seconds(since: $0.value) < 300 }
+    expected[group] = time
+    return Identity.call(source: source, epoch: epoch, key: group, firstSeen: time)
+  }
 
   func liveLegs(of key: Int) -> [LegRecord] {
     (calls[key]?.legIDs ?? []).compactMap { legs[$0] }.filter(\.isLive)

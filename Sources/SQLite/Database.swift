@@ -169,6 +169,10 @@ package final class Statement {
     sqlite3_bind_blob(handle, place, bytes.isEmpty ? [0] : bytes, Int32(bytes.count), Self.copied)
   }
 
+  package func bind(_ text: String, at place: Int32) {
+    sqlite3_bind_text(handle, place, text, Int32(text.utf8.count), Self.copied)
+  }
+
   package func bindNull(at place: Int32) { sqlite3_bind_null(handle, place) }
 
   /// True while there is a row to read.

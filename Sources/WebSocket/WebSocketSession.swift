@@ -8,9 +8,6 @@ package import Loop
 
 @LoopActor
 package final class WebSocketSession {
-  package var onMessage: @LoopActor (WebSocketMessage) -> Void = { _ in }
-  /// The last call: why it ended, as the close frame or the socket said.
-  package var onEnd: @LoopActor (_ code: UInt16, _ reason: String) -> Void = { _, _ in }
   package var onDrained: @LoopActor () -> Void {
     get { stream.onDrained }
     set { stream.onDrained = newValue }
@@ -22,7 +19,9 @@ package final class WebSocketSession {
   private let stream: Stream
   private let role: WebSocketRole
   private var decoder: WebSocketDecoder
-  private var hasEnded = false
+  private var onMessage: (@LoopActor (WebSocketMessage) -> Void)?
+  private var onEnd: (@LoopActor (_ code: UInt16, _ reason: String) -> Void)?
+  private var ending: (code: UInt16, reason: String)?
 
   /// - Parameter received: bytes the peer sent behind its handshake.
   package init(
@@ -33,8 +32,18 @@ package final class WebSocketSession {
     decoder = WebSocketDecoder(role: role, messageLimit: messageLimit)
     stream.onBytes = { [weak self] bytes in self?.received(bytes) }
     stream.onEnd = { [self] end in ended(end) }
-    guard !received.isEmpty else { return }
-    LoopActor.loop.atTurnEnd { [weak self] in received.withUnsafeBytes { self?.received($0) } }
+    decoder.feed(received)
+  }
+
+  /// Begins to hand over what arrives; until then it waits, bounded by the socket's buffer.
+  /// - Parameter onEnd: the last call: why it ended, as the close frame or the socket said.
+  package func receive(
+    _ onMessage: @escaping @LoopActor (WebSocketMessage) -> Void = { _ in },
+    onEnd: @escaping @LoopActor (_ code: UInt16, _ reason: String) -> Void
+  ) {
+    (self.onMessage, self.onEnd) = (onMessage, onEnd)
+    if let ending { return finish(ending.code, ending.reason) }
+    drain()
   }
 
   /// Bytes that wait for the peer.
@@ -59,6 +68,11 @@ package final class WebSocketSession {
   private func received(_ bytes: UnsafeRawBufferPointer) {
     lastHeard = Moment.now()
     decoder.feed(bytes)
+    drain()
+  }
+
+  private func drain() {
+    guard onMessage != nil else { return }
     do throws(WebSocketFault) {
       while !stream.isClosed, let message = try decoder.next() { handle(message) }
     } catch {
@@ -72,7 +86,7 @@ package final class WebSocketSession {
     case .ping(let payload): send(.pong, payload)
     case .pong: break
     case .close(let code, let reason): answerClose(code, reason)
-    case .text, .binary: if isOpen { onMessage(message) }
+    case .text, .binary: if isOpen { onMessage?(message) }
     }
   }
 
@@ -80,19 +94,23 @@ package final class WebSocketSession {
     send(.close, WebSocketEncoder.closePayload(code, ""))
     isOpen = false
     finish(code ?? 1005, reason)
-    if role == .server { stream.closeAfterDrain() } else { giveUpSoon() }
+    if role == .server { stream.closeAfterDrain() } else { giveUp(after: .seconds(2)) }
   }
 
-  /// Says why, waits shortly for the peer's answer, and ends.
-  package func close(_ code: UInt16, _ reason: String) {
+  /// Says why, waits for the peer's answer, and ends.
+  /// - Parameter patience: how long a peer that does not read has, to find out why.
+  package func close(_ code: UInt16, _ reason: String, patience: Duration = .seconds(2)) {
     guard isOpen else { return }
     send(.close, WebSocketEncoder.closePayload(code, reason))
     isOpen = false
     finish(code, reason)
-    giveUpSoon()
+    giveUp(after: patience)
   }
 
-  private func giveUpSoon() { LoopActor.loop.after(.seconds(2)) { [stream] in stream.close() } }
+  private func giveUp(after span: Duration) { LoopActor.loop.after(span) { [stream] in stream.close() } }
+
+  /// Forgets the frames of which no byte has left; gives how many.
+  package func dropUnsent() -> Int { stream.dropUnsent() }
 
   private func ended(_ end: StreamEnd) {
     isOpen = false
@@ -100,10 +118,9 @@ package final class WebSocketSession {
   }
 
   private func finish(_ code: UInt16, _ reason: String) {
-    guard !hasEnded else { return }
-    hasEnded = true
-    let onEnd = onEnd
-    (self.onEnd, onMessage) = ({ _, _ in }, { _ in })
+    ending = ending ?? (code, reason)
+    guard let onEnd else { return }
+    self.onEnd = nil
     onEnd(code, reason)
   }
 }

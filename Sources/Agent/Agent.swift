@@ -1,0 +1,223 @@
+// Which rooms, in which order. Receivers start before givers and stop after them.
+
+internal import AsteriskSource
+internal import Basics
+internal import CShims
+internal import CSystemd
+internal import CallModel
+internal import Config
+internal import HTTP
+package import Health
+internal import Hub
+internal import Identity
+internal import Journal
+internal import Log
+package import Loop
+internal import Metrics
+internal import Normaliser
+internal import Relay
+internal import Store
+
+/// Why the agent could not start, with what to do about it.
+package struct AgentFailure: Error, CustomStringConvertible {
+  package let description: String
+}
+
+@LoopActor
+package final class Agent {
+  package nonisolated static let version = "0.1.0"
+
+  package let config: AgentConfig
+  package let health = HealthBoard()
+  /// The port that is listened on, once `start` has returned.
+  package private(set) var port = 0
+
+  private let metrics = MetricRegistry()
+  private var lock: Int32 = -1
+  private var journal: Journal?
+  private var hub: Hub?
+  private var pipeline: Pipeline?
+  private var source: AsteriskSource?
+  private var relay: RelayService?
+  private var server: HTTPServer?
+  private var signals: Signals?
+  private var onDone: CheckedContinuation<Int32, Never>?
+  private var exitCode: Int32?
+  private let startedAt = Moment.now()
+
+  package init(_ config: AgentConfig) { self.config = config }
+
+  // MARK: Start
+
+  /// - Parameter isQuiet: says nothing of being ready: for a command that needs the agent's rooms for a moment.
+  package func start(isQuiet: Bool = false) async throws {
+    try takeLock()
+    let journal = try await Journal.open(path: config.journalPath)
+    self.journal = journal
+    journal.onCorrupt = { [unowned self] reason in
+      Log.error("the journal is damaged; the agent ends", [.errorText: reason])
+      finish(1)
+    }
+    let store = try await Store.open(path: config.statePath)
+    let keys = KeyRing(store: store)
+    try await keys.load()
+    let hub = Hub(log: JournalLog(journal))
+    self.hub = hub
+    let pipeline = makePipeline(journal, hub)
+    try await pipeline.restore()
+    let commands = makeSource(pipeline)
+    let relay = RelayService(hub: hub, config: config.relay, commands: commands, ledger: StoreLedger(store))
+    relay.isJournalWritable = { [unowned journal] in journal.isWritable }
+    keys.onRevoked = { [unowned relay] id in relay.revoke(id) }
+    self.relay = relay
+    try listen(journal, keys, relay)
+    source?.start()
+    if isQuiet { return }
+    keepHouse()
+    sd_notify(0, "READY=1")
+    Log.notice("ready", [.version: Self.version, .position: journal.head.description])
+  }
+
+  private func takeLock() throws {
+    try Files.makeFolder(config.dataFolder)
+    if !config.runtimeFolder.isEmpty { try Files.makeFolder(config.runtimeFolder) }
+    lock = shim_lock_file(config.lockPath)
+    guard lock >= 0 else {
+      throw AgentFailure(
+        description: "\(config.dataFolder) is in use or not writable: is another agent running? (\(config.lockPath))")
+    }
+  }
+
+  private func makePipeline(_ journal: Journal, _ hub: Hub) -> Pipeline {
+    let (host, region) = (config.host.isEmpty ? Self.hostName() : config.host, config.region)
+    let pipeline = Pipeline(journal: journal, hub: hub, health: health, metrics: metrics) {
+      Switchboard(source: "sidetone://\(host)/asterisk", region: region)
+    }
+    self.pipeline = pipeline
+    return pipeline
+  }
+
+  private func makeSource(_ pipeline: Pipeline) -> AsteriskCommands? {
+    guard config.asterisk.isOn else {
+      health.raise(AgentCondition.noPBX)
+      return nil
+    }
+    let source = AsteriskSource(config.asterisk, outlet: pipeline, health: health, metrics: metrics)
+    self.source = source
+    pipeline.onUnexplained = { [unowned source] channel in source.probe(channel) }
+    pipeline.onLoss = { [unowned source] in source.reconnect() }
+    return AsteriskCommands(source) { [unowned pipeline] group in pipeline.expect(group) }
+  }
+
+  private func listen(_ journal: Journal, _ keys: KeyRing, _ relay: RelayService) throws {
+    let gate = Gate(
+      keys: keys, allowsAnonymousRead: config.relay.anonymousRead, requestsPerMinute: config.relay.requestsPerMinute,
+      queryCredentialPaths: RelayRoutes.queryCredentialPaths)
+    let routes = RelayRoutes(
+      service: relay, history: { [unowned journal] page in try? await journal.history(HistoryQuery(page)) },
+      issueTicket: { [unowned keys] id in keys.issueTicket(for: id) })
+    let router = Router(routes.routes)
+    let own = AgentRoutes(
+      health: health, metrics: metrics, journal: journal, keys: keys, frames: { [weak self] in self?.source?.frames })
+    for route in own.routes { router.add(route) }
+    AgentRoutes.complete(router)
+    let server = HTTPServer(router: router, config: config.http)
+    server.authorise = { request, access, peer throws(APIError) in try gate.authorise(request, access, peer: peer) }
+    observe(server, relay)
+    port = try server.listen(at: config.listen)
+    try server.listen(at: .unix(path: config.controlSocket), isOperator: true)
+    self.server = server
+  }
+
+  private func observe(_ server: HTTPServer, _ relay: RelayService) {
+    let requests = metrics.counter("sidetone_http_requests_total", "Requests answered")
+    let failures = metrics.counter("sidetone_http_errors_total", "Requests answered with a status of 500 or more")
+    server.onRequest = { status in
+      requests.add()
+      if status >= 500 { failures.add() }
+    }
+    server.onFault = { id, reason in Log.error("a request failed", [.requestID: id, .errorText: reason]) }
+  }
+
+  private static func hostName() -> String {
+    ((try? Files.read("/etc/hostname", limit: 256)).map { String(decoding: $0, as: UTF8.self).trimmed }) ?? "localhost"
+  }
+
+  // MARK: While it runs
+
+  /// Retention, the watchdog and the gauges: little, often.
+  private func keepHouse() {
+    let clients = metrics.gauge("sidetone_clients", "Clients that are subscribed to events")
+    let legs = metrics.gauge("sidetone_legs", "Channels of the PBX that are being followed")
+    let turn = metrics.gauge(
+      "sidetone_loop_turn_microseconds", "Longest turn of the event loop in the last ten seconds")
+    var round = 0
+    @LoopActor func tick() {
+      LoopActor.loop.after(.seconds(10)) { [weak self] in
+        guard let self, exitCode == nil else { return }
+        clients.set(relay?.clientCount ?? 0)
+        legs.set(pipeline?.board.legCount ?? 0)
+        let longest = LoopActor.loop.takeLongestTurn()
+        turn.set(Int(longest.nanoseconds / 1000))
+        if longest > .milliseconds(100) {
+          health.raise(AgentCondition.slowLoop)
+        } else {
+          health.clear(AgentCondition.slowLoop)
+        }
+        sd_notify(0, "WATCHDOG=1\nSTATUS=\(health.status)")
+        round += 1
+        if round % 6 == 1 { prune() }
+        tick()
+      }
+    }
+    tick()
+  }
+
+  private func prune() {
+    Task { @LoopActor in
+      // Ends when nothing is left to remove; slices let appends through.
+      let gone = try? await journal?.prune(olderThanDays: config.retentionDays, largerThanMiB: config.retentionMiB)
+      if let gone, gone > 0 { Log.info("retention removed entries", [.count: String(gone)]) }
+    }
+  }
+
+  /// Runs until a signal or a failure ends it. Gives the exit code.
+  package func runUntilDone(handlingSignals handled: [Int32]) async -> Int32 {
+    signals = Signals(handled) { [unowned self] _ in drain() }
+    if let exitCode { return exitCode }
+    return await withCheckedContinuation { onDone = $0 }
+  }
+
+  // MARK: Stop
+
+  private var isDraining = false
+
+  /// Givers first: no new observations, then the clients, then the journal's last commit.
+  package func drain() {
+    guard !isDraining else { return finish(0) }
+    isDraining = true
+    Log.notice("stopping")
+    sd_notify(0, "STOPPING=1")
+    source?.stop()
+    relay?.drain()
+    server?.drain()
+    LoopActor.loop.after(.seconds(10)) { [weak self] in self?.finish(0) }
+    Task { @LoopActor in
+      // The journal's flush ends when its queue is empty; the timer above is the limit.
+      await journal?.flush()
+      waitForClients()
+    }
+  }
+
+  private func waitForClients() {
+    guard let server, server.connectionCount > 0 || (relay?.clientCount ?? 0) > 0 else { return finish(0) }
+    LoopActor.loop.after(.milliseconds(50)) { [weak self] in self?.waitForClients() }
+  }
+
+  private func finish(_ code: Int32) {
+    guard exitCode == nil else { return }
+    exitCode = code
+    onDone?.resume(returning: code)
+    onDone = nil
+  }
+}

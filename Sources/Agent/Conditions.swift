@@ -1,0 +1,21 @@
+// What can be wrong with the agent itself.
+
+internal import Health
+
+enum AgentCondition {
+  static let journalNotWritable = Condition(
+    code: "journal-not-writable", title: "The journal cannot write", severity: .failure,
+    remedy:
+      "Free space on the disk of [agent] data_dir, or mend it; the agent goes on by itself as soon as it can write.")
+  static let eventsLost = Condition(
+    code: "events-lost", title: "Events were lost", severity: .warning,
+    remedy: "The loss ledger says how many and why; the link was resynchronised. Give the data folder more space.")
+  static let noPBX = Condition(
+    code: "no-pbx-configured", title: "No PBX is configured", severity: .warning,
+    remedy: "Set [asterisk] username and secret_file in sidetone.conf.")
+  static let slowLoop = Condition(
+    code: "loop-slow", title: "The event loop is slow", severity: .warning,
+    remedy:
+      "A turn of the loop took over 100 ms: the host is overloaded, or something blocks. See sidetone_loop_turn_seconds."
+  )
+}

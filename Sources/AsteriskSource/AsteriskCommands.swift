@@ -1,0 +1,211 @@
+// CallCommands on Asterisk. Channels are addressed by name and may be gone by the time an action arrives: that they do
+// not exist is an answer, not a fault.
+
+internal import Basics
+package import CallModel
+internal import Crypto
+package import Loop
+
+@LoopActor
+package final class AsteriskCommands {
+  private let source: AsteriskSource
+  /// Announces a call that is about to be, so that its id is known before its first event.
+  private let expect: @LoopActor (_ group: String) -> CallID
+  private var allowed: Set<String>?
+  private var allowedAt = Moment(nanoseconds: 0)
+
+  package init(_ source: AsteriskSource, expect: @escaping @LoopActor (_ group: String) -> CallID) {
+    (self.source, self.expect) = (source, expect)
+  }
+
+  // MARK: Commands
+
+  package func originate(_ request: OriginateRequest) async throws(CommandRefusal) -> CallID {
+    let group = "sidetone-" + Hex.encode(Random.bytes(12))
+    let id = expect(group)
+    var headers = [
+      ("Channel", device(request.from)), ("Context", source.config.dialContext), ("Exten", request.to),
+      ("Priority", "1"),
+      ("Async", "true"), ("ChannelId", group), ("Timeout", String(request.timeout.nanoseconds / 1_000_000)),
+    ]
+    if let callerID = request.callerID { headers.append(("CallerID", callerID)) }
+    try await perform(AMIAction("Originate", headers))
+    return id
+  }
+
+  package func hangUp(_ call: Call) async throws(CommandRefusal) {
+    let legs = live(call).sorted { ($0.role == .caller ? 0 : 1) < ($1.role == .caller ? 0 : 1) }
+    guard !legs.isEmpty else { throw Self.gone }
+    for leg in legs {
+      do throws(CommandRefusal) {
+        return try await perform(AMIAction("Hangup", [("Channel", leg.channel), ("Cause", "16")]))
+      } catch  where error.kind == .notNow {
+        continue
+      }
+    }
+    throw Self.gone
+  }
+
+  package func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal) {
+    let (agent, _) = try pair(call)
+    try await perform(
+      AMIAction(
+        "BlindTransfer", [("Channel", agent.channel), ("Context", source.config.dialContext), ("Exten", target)]))
+  }
+
+  package func attendedTransfer(_ call: Call, to target: String?, consultation: Call?) async throws(CommandRefusal) {
+    let (agent, customer) = try pair(call)
+    if let consultation {
+      let other = live(consultation).first { $0.party != agent.party }
+      guard let other else { throw Self.gone }
+      return try await perform(AMIAction("Bridge", [("Channel1", customer.channel), ("Channel2", other.channel)]))
+    }
+    guard let target else {
+      throw CommandRefusal(.badTarget, "no-target", "An attended transfer needs a target or a consultation call.")
+    }
+    try await perform(
+      AMIAction("Atxfer", [("Channel", agent.channel), ("Context", source.config.dialContext), ("Exten", target)]))
+  }
+
+  package func hold(_ call: Call) async throws(CommandRefusal) {
+    let context = try holdContext()
+    let (agent, customer) = try pair(call)
+    try await perform(
+      AMIAction(
+        "Redirect",
+        [
+          ("Channel", customer.channel), ("Context", context), ("Exten", "s"), ("Priority", "1"),
+          ("ExtraChannel", agent.channel), ("ExtraContext", context), ("ExtraExten", "wait"), ("ExtraPriority", "1"),
+        ]))
+  }
+
+  package func resume(_ call: Call) async throws(CommandRefusal) {
+    guard call.state == .held else { throw CommandRefusal(.notNow, "not-held", "The call is not held.") }
+    _ = try holdContext()
+    let (agent, customer) = try pair(call)
+    try await perform(
+      AMIAction("Bridge", [("Channel1", customer.channel), ("Channel2", agent.channel), ("Tone", "no")]))
+  }
+
+  package func park(_ call: Call, slot: String?) async throws(CommandRefusal) {
+    let (agent, customer) = try pair(call)
+    var headers = [
+      ("Channel", customer.channel), ("TimeoutChannel", agent.channel), ("AnnounceChannel", agent.channel),
+    ]
+    if let slot { headers.append(("ParkingSpace", slot)) }
+    try await perform(AMIAction("Park", headers))
+  }
+
+  package func answer(_ call: Call) async throws(CommandRefusal) {
+    throw CommandRefusal(
+      .notSupported, "not-supported", "Asterisk's manager interface cannot answer a ringing telephone.",
+      remedy: "Let the telephone answer by itself: set an auto-answer header in the dialplan.")
+  }
+
+  private func holdContext() throws(CommandRefusal) -> String {
+    if let context = source.config.holdContext { return context }
+    throw CommandRefusal(
+      .notSupported, "hold-not-set-up", "Asterisk has no hold action; the agent needs a dialplan context for it.",
+      remedy: """
+        Add to extensions_custom.conf (FreePBX) or extensions.conf: \
+        [sidetone-hold] / exten => s,1,MusicOnHold() / exten => wait,1,Wait(86400) \
+        then reload the dialplan and set [asterisk] hold_context = sidetone-hold.
+        """)
+  }
+
+  // MARK: Which channels
+
+  private static let gone = CommandRefusal(.notNow, "call-moved-on", "The call's channels are gone.")
+
+  private func device(_ name: String) -> String {
+    name.contains("/") ? name : source.config.deviceTemplate.replacing("{}", with: name)
+  }
+
+  private func live(_ call: Call) -> [Leg] { call.legs.filter { $0.state != .ended && !$0.channel.isEmpty } }
+
+  /// Who acts and who is acted on: the extension that took or placed the call, and the party it talks with.
+  private func pair(_ call: Call) throws(CommandRefusal) -> (agent: Leg, other: Leg) {
+    let legs = live(call).filter { $0.state == .answered }
+    guard legs.count >= 2 else {
+      throw CommandRefusal(.notNow, "not-connected", "The call has no two connected parties now.")
+    }
+    let extensions = legs.filter { $0.party.kind == .extension }
+    let agent = extensions.last { $0.role != .caller } ?? extensions.last ?? legs[1]
+    guard let other = legs.first(where: { $0.id != agent.id }) else { throw Self.gone }
+    return (agent, other)
+  }
+
+  // MARK: Asking
+
+  private func perform(_ action: AMIAction) async throws(CommandRefusal) {
+    guard let response = await source.perform(action) else {
+      throw CommandRefusal(
+        .unavailable, "link-down", "Asterisk did not answer.", remedy: "Try again when /relay/health shows the link up."
+      )
+    }
+    guard !response.isSuccess else { return }
+    throw Self.refusal(action.name, response.message)
+  }
+
+  /// Asterisk's sentences as of release 22 (manager.c and the modules; Fixtures/asterisk/originate-failures).
+  private static func refusal(_ action: String, _ message: String) -> CommandRefusal {
+    let text = message.asciiLowercased
+    if text.contains("permission denied") {
+      return CommandRefusal(
+        .notSupported, "not-permitted", "The manager account may not do \(action).",
+        remedy: "Set `write=call,agent,reporting,originate` for the account in manager.conf and reconnect.")
+    }
+    if text.contains("extension does not exist") || text.contains("invalid extension") {
+      return CommandRefusal(.badTarget, "unknown-extension", "The dialplan has no such extension.")
+    }
+    if text.contains("channel") || text.contains("bridge") {
+      return CommandRefusal(.notNow, "call-moved-on", "Asterisk says: \(message)")
+    }
+    return CommandRefusal(.notNow, "refused-by-pbx", "Asterisk says: \(message)")
+  }
+
+  // MARK: Capabilities
+
+  /// From ListCommands, which names the actions this account may use; asked at most once a minute.
+  private func actions() async -> Set<String>? {
+    if let allowed, Moment.now() - allowedAt < .seconds(60) { return allowed }
+    guard let response = await source.perform(AMIAction("ListCommands")), response.isSuccess else { return nil }
+    allowed = Set(response.headers.map { $0.key.asciiLowercased })
+    allowedAt = Moment.now()
+    return allowed
+  }
+
+  package func capabilities() async -> [Capability] {
+    let allowed = await actions()
+    func capability(_ name: String, _ action: String) -> Capability {
+      let remedy = "Give the account the class of \(action) in manager.conf: write=call,agent,reporting,originate."
+      let has = allowed.map { $0.contains(action.asciiLowercased) }
+      return Capability(
+        name, has == nil ? .unknown : has == true ? .available : .unavailable, source: "ListCommands",
+        remedy: has == true ? nil : has == nil ? "The link to Asterisk is down." : remedy)
+    }
+    let events = Capability(
+      "events", source.isUp ? .available : .unavailable, source: "link",
+      remedy: source.isUp ? nil : "The link to Asterisk is down.")
+    let snapshot =
+      source.denied.isEmpty
+      ? capability("snapshot", "CoreShowChannels")
+      : Capability(
+        "snapshot", .limited, source: "denied actions",
+        remedy: "Denied: \(source.denied.sorted().joined(separator: ", ")).")
+    let hold =
+      source.config.holdContext == nil
+      ? Capability(
+        "hold", .unavailable, source: "configuration",
+        remedy: "Set [asterisk] hold_context; a refused hold says which dialplan lines to add.")
+      : capability("hold", "Redirect")
+    return [
+      events, snapshot, capability("originate", "Originate"), capability("hang_up", "Hangup"),
+      capability("blind_transfer", "BlindTransfer"), capability("attended_transfer", "Atxfer"), hold,
+      capability("park", "Park"),
+      Capability("answer", .unavailable, source: "protocol", remedy: "AMI has no answer action."),
+    ]
+  }
+}
+
+extension AsteriskCommands: CallCommands {}

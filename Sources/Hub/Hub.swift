@@ -1,0 +1,107 @@
+// Who may see it, and how far have they read. A subscriber is a position: while it keeps up it is pushed to, and when
+// it does not it is read for, from the recent entries in memory or from the journal, by the same code.
+
+package import CallModel
+package import Loop
+
+/// Reading from the journal, as the hub needs it.
+package protocol EventLog: Sendable {
+  @LoopActor var head: Position { get }
+  @LoopActor var oldest: Position { get }
+  @LoopActor func page(after: Position, limit: Int) async -> [JournalEntry]?
+}
+
+/// A live subscriber. Called on the loop, in order of positions.
+@LoopActor
+package protocol Subscriber: AnyObject {
+  func take(_ entry: RenderedEntry)
+}
+
+@LoopActor
+package final class Hub {
+  /// Recent entries kept in memory, so that most resumes cost no disk.
+  package static let recentLimit = 2 << 20
+
+  package let log: any EventLog
+  private var recent: [RenderedEntry] = []
+  private var recentStart = 0
+  private var recentBytes = 0
+  private var subscribers: [ObjectIdentifier: any Subscriber] = [:]
+  private var calls: [CallID: JournalEntry] = [:]
+  /// Position of the newest entry that subscribers were given.
+  package private(set) var head: Position
+
+  package init(log: any EventLog) {
+    self.log = log
+    head = log.head
+  }
+
+  package var subscriberCount: Int { subscribers.count }
+
+  /// Calls that were open when the agent started.
+  package func remember(_ entry: JournalEntry) { if let id = entry.callID { calls[id] = entry } }
+
+  // MARK: Publishing
+
+  package func publish(_ entries: [JournalEntry]) {
+    for entry in entries {
+      follow(entry)
+      let rendered = RenderedEntry(entry)
+      keep(rendered)
+      head = entry.position
+      for subscriber in subscribers.values { subscriber.take(rendered) }
+    }
+  }
+
+  private func follow(_ entry: JournalEntry) {
+    guard let id = entry.callID else { return }
+    calls[id] = entry.type == CallEvent.Kind.ended.type ? nil : entry
+  }
+
+  private func keep(_ entry: RenderedEntry) {
+    recent.append(entry)
+    recentBytes += 3 * entry.entry.weight
+    while recentBytes > Self.recentLimit, recentStart < recent.count - 1 {
+      recentBytes -= 3 * recent[recentStart].entry.weight
+      recentStart += 1
+    }
+    guard recentStart > 512 else { return }
+    recent.removeFirst(recentStart)
+    recentStart = 0
+  }
+
+  // MARK: Subscribing
+
+  package func add(_ subscriber: any Subscriber) { subscribers[ObjectIdentifier(subscriber)] = subscriber }
+
+  package func remove(_ subscriber: any Subscriber) { subscribers[ObjectIdentifier(subscriber)] = nil }
+
+  /// The next entries behind `after`, from memory where they are there.
+  /// - Returns: nil when the journal could not be read.
+  package func page(after: Position, limit: Int) async -> [RenderedEntry]? {
+    if let page = recentPage(after: after, limit: limit) { return page }
+    return await log.page(after: after, limit: limit)?.map { RenderedEntry($0) }
+  }
+
+  /// As `page`, at once; nil when it is not in memory.
+  package func recentPage(after: Position, limit: Int) -> [RenderedEntry]? {
+    if after >= head { return [] }
+    let kept = recent[recentStart...]
+    guard let first = kept.first, first.entry.position.value <= after.value + 1 else { return nil }
+    let skip = kept.firstIndex { $0.entry.position > after } ?? kept.endIndex
+    return Array(kept[skip...].prefix(limit))
+  }
+
+  /// Entries up to this position are gone by retention; nil while nothing is.
+  package var lostBefore: Position? { log.oldest.value > 1 ? Position(log.oldest.value - 1) : nil }
+
+  /// Whether everything behind `after` is still there.
+  package func isComplete(after: Position) -> Bool { after.value + 1 >= log.oldest.value || after >= head }
+
+  // MARK: Calls
+
+  /// The open calls as of `head`, oldest first.
+  package var activeCalls: [JournalEntry] { calls.values.sorted { $0.position < $1.position } }
+
+  package func activeCall(_ id: CallID) -> JournalEntry? { calls[id] }
+}

@@ -1,0 +1,31 @@
+// Token buckets, one a caller: a burst of the whole minute's share, then the steady rate.
+
+package import Basics
+
+package struct RateLimiter {
+  package struct Verdict: Equatable {
+    package let isAllowed: Bool
+    package let limit: Int
+    package let remaining: Int
+    /// Seconds until a request is allowed again; 0 while one is.
+    package let resetSeconds: Int
+  }
+
+  private let perMinute: Int
+  private var buckets: [UUID: (tokens: Double, at: Moment)] = [:]
+
+  package init(perMinute: Int) { self.perMinute = perMinute }
+
+  package mutating func take(_ caller: UUID, at now: Moment) -> Verdict {
+    if buckets.count > 10_000 { buckets = buckets.filter { now - $0.value.at < .seconds(60) } }
+    let rate = Double(perMinute) / 60
+    var bucket = buckets[caller] ?? (Double(perMinute), now)
+    bucket.tokens = min(Double(perMinute), bucket.tokens + (now - bucket.at).seconds * rate)
+    bucket.at = now
+    let isAllowed = bucket.tokens >= 1
+    if isAllowed { bucket.tokens -= 1 }
+    buckets[caller] = bucket
+    let wait = isAllowed ? 0 : Int(((1 - bucket.tokens) / rate).rounded(.up))
+    return Verdict(isAllowed: isAllowed, limit: perMinute, remaining: Int(bucket.tokens), resetSeconds: wait)
+  }
+}

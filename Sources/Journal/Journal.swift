@@ -1,0 +1,203 @@
+// The spine: an event is told only when it is here. Append-only, one thread, group commit: what arrives while a
+// transaction is on its way to the disk goes into the next one.
+//
+//   writable ─(disk full, I/O error)─▶ waiting: the buffer fills, reads go on ─(it writes again)─▶ writable
+//                                         └─(buffer full)─▶ losing: counted, then the link resynchronises
+
+internal import Basics
+package import CallModel
+package import Loop
+internal import SQLite
+
+package enum JournalError: Error, Equatable {
+  /// The disk does not take it now; nothing was kept.
+  case cannotWrite
+  case failed(String)
+}
+
+@LoopActor
+package final class Journal {
+  /// What waits for the disk, at most. Beyond it observations are counted as lost.
+  package nonisolated static let bufferLimit = 8 << 20
+
+  /// Entries that are on disk, in order. Called once per commit.
+  package var onCommit: @LoopActor ([JournalEntry]) -> Void = { _ in }
+  /// False when the disk stopped taking entries; true when it takes them again.
+  package var onWritable: @LoopActor (Bool, _ reason: String?) -> Void = { _, _ in }
+  /// The file is damaged; the agent ends.
+  package var onCorrupt: @LoopActor (String) -> Void = { _ in }
+
+  package private(set) var head: Position
+  package private(set) var oldest: Position
+  package private(set) var isWritable = true
+  package private(set) var bufferedBytes = 0
+
+  private let worker: Worker
+  private let file: JournalFile
+  private var waiting: [(entries: [JournalEntry], done: ((Result<[JournalEntry], JournalError>) -> Void)?)] = []
+  private var isCommitting = false
+  private var lost = 0
+
+  private init(worker: Worker, file: JournalFile) {
+    (self.worker, self.file) = (worker, file)
+    (head, oldest) = (file.head, file.oldest)
+  }
+
+  /// Opens or creates the journal; bounds and open calls are read, entries are not.
+  package static func open(path: String) async throws -> Journal {
+    let worker = Worker(name: "journal")
+    let file = try await worker.run { () throws(SQLiteError) in try JournalFile(path: path) }
+    return Journal(worker: worker, file: file)
+  }
+
+  // MARK: Append
+
+  /// Takes events that nobody can be asked to send again. False when the buffer is full: they are counted as lost.
+  package func offer(_ events: [CallEvent]) -> Bool {
+    let entries = events.map { JournalEntry($0, at: .start) }
+    let weight = entries.reduce(0) { $0 + $1.weight }
+    guard bufferedBytes + weight <= Self.bufferLimit else {
+      lost += events.count
+      return false
+    }
+    enqueue(entries, weight, nil)
+    return true
+  }
+
+  /// Returns when the events are on disk, each with its position; those known already are left out.
+  package func append(_ events: [CallEvent]) async throws(JournalError) -> [JournalEntry] {
+    guard isWritable else { throw .cannotWrite }
+    let entries = events.map { JournalEntry($0, at: .start) }
+    let result: Result<[JournalEntry], JournalError> = await withCheckedContinuation { continuation in
+      enqueue(entries, entries.reduce(0) { $0 + $1.weight }) { continuation.resume(returning: $0) }
+    }
+    return try result.get()
+  }
+
+  private func enqueue(
+    _ entries: [JournalEntry], _ weight: Int, _ done: ((Result<[JournalEntry], JournalError>) -> Void)?
+  ) {
+    bufferedBytes += weight
+    waiting.append((entries, done))
+    guard !isCommitting, isWritable else { return }
+    isCommitting = true
+    LoopActor.loop.atTurnEnd { [self] in commit() }
+  }
+
+  private func commit() {
+    let batch = waiting.flatMap(\.entries)
+    let parts = waiting.count
+    worker.post { [file] in
+      let result = Result { () throws(SQLiteError) in try file.append(batch) }
+      let oldest = file.oldest
+      Task { @LoopActor in self.committed(result, parts, oldest) }
+    }
+  }
+
+  private func committed(_ result: Result<[JournalEntry], SQLiteError>, _ parts: Int, _ oldest: Position) {
+    isCommitting = false
+    switch result {
+    case .success(let entries): succeeded(entries, parts, oldest)
+    case .failure(.corrupt(let text)): onCorrupt(text)
+    case .failure(let error): failed(error)
+    }
+  }
+
+  private func succeeded(_ entries: [JournalEntry], _ parts: Int, _ oldest: Position) {
+    let done = waiting.prefix(parts)
+    waiting.removeFirst(parts)
+    bufferedBytes -= done.reduce(0) { $0 + $1.entries.reduce(0) { $0 + $1.weight } }
+    self.oldest = oldest
+    if let last = entries.last { head = last.position }
+    let byID = done.contains { $0.done != nil } ? Dictionary(uniqueKeysWithValues: entries.map { ($0.id, $0) }) : [:]
+    if !entries.isEmpty { onCommit(entries) }
+    for part in done { part.done?(.success(part.entries.compactMap { byID[$0.id] })) }
+    if !isWritable { recovered() }
+    guard !waiting.isEmpty, !isCommitting else { return }
+    isCommitting = true
+    commit()
+  }
+
+  private func failed(_ error: SQLiteError) {
+    // Whoever waits for an answer gets it now and can come again; what cannot come again stays and is retried.
+    for part in waiting where part.done != nil {
+      bufferedBytes -= part.entries.reduce(0) { $0 + $1.weight }
+      part.done?(.failure(.cannotWrite))
+    }
+    waiting.removeAll { $0.done != nil }
+    if isWritable { onWritable(false, error.description) }
+    isWritable = false
+    LoopActor.loop.after(.seconds(1)) { [self] in
+      guard !isCommitting else { return }
+      isCommitting = true
+      commit()
+    }
+  }
+
+  private func recovered() {
+    isWritable = true
+    let lost = lost
+    self.lost = 0
+    if lost > 0 {
+      worker.post { [file] in
+        try? file.record(loss: "disk-full", count: lost, detail: "the buffer of \(Self.bufferLimit) bytes was full")
+      }
+    }
+    onWritable(true, lost > 0 ? "lost \(lost)" : nil)
+  }
+
+  // MARK: Read
+
+  package func entries(after: Position, limit: Int) async throws(JournalError) -> [JournalEntry] {
+    try await ask { file throws(SQLiteError) in try file.entries(after: after, limit: limit) }
+  }
+
+  package func entries(of call: CallID) async throws(JournalError) -> [JournalEntry] {
+    try await ask { file throws(SQLiteError) in try file.entries(of: call) }
+  }
+
+  package func history(_ query: HistoryQuery) async throws(JournalError) -> [[UInt8]] {
+    try await ask { file throws(SQLiteError) in try file.history(query) }
+  }
+
+  package func openCalls() async throws(JournalError) -> [(call: Call, told: Int)] {
+    try await ask { file throws(SQLiteError) in try file.openCallsNow() }
+  }
+
+  package func losses() async throws(JournalError) -> [Loss] {
+    try await ask { file throws(SQLiteError) in try file.losses() }
+  }
+
+  /// Applies retention in slices, so that appends get their turn between them.
+  /// - Returns: how many entries went.
+  @discardableResult
+  package func prune(olderThanDays days: Int, largerThanMiB mebibytes: Int) async throws(JournalError) -> Int {
+    var total = 0
+    while isWritable {
+      let before = Timestamp.now().adding(seconds: -Double(days) * 86_400)
+      let gone = try await ask { file throws(SQLiteError) in try file.prune(before: before, bytes: mebibytes << 20) }
+      total += gone
+      oldest = try await ask { file throws(SQLiteError) in file.oldest }
+      if gone == 0 { break }
+    }
+    return total
+  }
+
+  private func ask<T: Sendable>(
+    _ question: @escaping @Sendable (JournalFile) throws(SQLiteError) -> T
+  ) async throws(JournalError) -> T {
+    do {
+      return try await worker.run { [file] () throws(SQLiteError) in try question(file) }
+    } catch {
+      throw .failed(error.description)
+    }
+  }
+
+  /// Returns when everything offered so far is on disk, or at once when the disk does not write.
+  package func flush() async {
+    while isWritable, isCommitting || !waiting.isEmpty {
+      await worker.run { () throws(Never) in }
+      await Task.yield()
+    }
+  }
+}

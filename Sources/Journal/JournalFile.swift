@@ -1,0 +1,262 @@
+// The journal's one SQLite file, used from the journal's thread alone.
+
+package import Basics
+package import CallModel
+internal import JSON
+package import SQLite
+
+/// A filter over ended calls; nil is no restriction.
+package struct HistoryQuery: Sendable {
+  package var tenant = TenantID.standard
+  package var from: Timestamp?
+  /// Not included.
+  package var until: Timestamp?
+  package var number: String?
+  package var queue: String?
+  package var direction: String?
+  package var disposition: String?
+  /// Calls that started before this one, newest first.
+  package var before: (started: Timestamp, call: CallID)?
+  package var limit = 100
+
+  package init() {}
+}
+
+package struct Loss: Sendable {
+  package let at: Timestamp
+  package let reason: String
+  package let count: Int
+  package let detail: String
+}
+
+package final class JournalFile: @unchecked Sendable {
+  private let database: Database
+  private var openCalls: Set<UUID> = []
+  package private(set) var head = Position.start
+  package private(set) var oldest = Position.start
+
+  package init(path: String) throws(SQLiteError) {
+    database = try Database(path: path)
+    if try database.rows("SELECT name FROM sqlite_schema WHERE name = 'entries'").isEmpty {
+      try database.run(unsafe: "PRAGMA auto_vacuum = INCREMENTAL")
+      try database.run(unsafe: "VACUUM")
+    }
+    try database.migrate(Migrations.steps)
+    try readBounds()
+    for row in try database.rows("SELECT call_id FROM open_calls") {
+      if case .blob(let bytes) = row[0], let id = UUID(bytes: bytes) { openCalls.insert(id) }
+    }
+  }
+
+  private func readBounds() throws(SQLiteError) {
+    let row = try database.rows("SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM entries")[0]
+    guard case .int(let first) = row[0], case .int(let last) = row[1] else { return }
+    (oldest, head) = (Position(first), max(head, Position(last)))
+  }
+
+  // MARK: Append
+
+  /// Writes all or none, and gives each entry its position; those whose id is known already are left out.
+  package func append(_ entries: [JournalEntry]) throws(SQLiteError) -> [JournalEntry] {
+    let (headBefore, openBefore) = (head, openCalls)
+    do {
+      return try database.transaction { () throws(SQLiteError) in
+        var kept: [JournalEntry] = []
+        kept.reserveCapacity(entries.count)
+        for entry in entries { if let entry = try insert(entry) { kept.append(entry) } }
+        return kept
+      }
+    } catch {
+      (head, openCalls) = (headBefore, openBefore)
+      throw error
+    }
+  }
+
+  private func insert(_ entry: JournalEntry) throws(SQLiteError) -> JournalEntry? {
+    let placed = entry.placed(at: Position(head.value + 1))
+    let statement = try database.statement(
+      """
+      INSERT INTO entries (position, id, occurred, kept, tenant, type, source, call_id, call, detail)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO NOTHING
+      """)
+    statement.bind(placed.position.value, at: 1)
+    statement.bind(placed.id.uuid.bytes, at: 2)
+    statement.bind(placed.occurredAt.microseconds, at: 3)
+    statement.bind(Timestamp.now().microseconds, at: 4)
+    statement.bind(placed.tenant.uuid.bytes, at: 5)
+    statement.bind(placed.type, at: 6)
+    statement.bind(placed.source, at: 7)
+    if let id = placed.callID { statement.bind(id.uuid.bytes, at: 8) } else { statement.bindNull(at: 8) }
+    if let call = placed.call { statement.bind(call, at: 9) } else { statement.bindNull(at: 9) }
+    statement.bind(placed.detail, at: 10)
+    defer { statement.reset() }
+    _ = try statement.step()
+    guard database.changes > 0 else { return nil }
+    head = placed.position
+    if oldest == .start { oldest = placed.position }
+    try track(placed)
+    return placed
+  }
+
+  /// Which calls are open, and the summary row of each that ended.
+  private func track(_ entry: JournalEntry) throws(SQLiteError) {
+    guard let id = entry.callID else { return }
+    if entry.type == CallEvent.Kind.ended.type {
+      openCalls.remove(id.uuid)
+      try database.rows("DELETE FROM open_calls WHERE call_id = ?", .blob(id.uuid.bytes))
+      try summarize(entry, id)
+    } else if openCalls.insert(id.uuid).inserted {
+      try database.rows("INSERT OR IGNORE INTO open_calls (call_id) VALUES (?)", .blob(id.uuid.bytes))
+    }
+  }
+
+  private func summarize(_ entry: JournalEntry, _ id: CallID) throws(SQLiteError) {
+    guard let bytes = entry.call, let json = try? JSONValue(parsing: bytes), let call = Call(json) else { return }
+    let numbers =
+      [call.from?.raw, call.to?.raw, call.from?.e164, call.to?.e164].compactMap(\.self) + call.legs.map(\.party.id)
+    try database.rows(
+      """
+      INSERT OR IGNORE INTO calls (tenant, started, call_id, ended, direction, disposition, queue, numbers, call)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """, .blob(entry.tenant.uuid.bytes), .int(call.startedAt.microseconds), .blob(id.uuid.bytes),
+      .int((call.endedAt ?? entry.occurredAt).microseconds), .text(call.direction.rawValue),
+      .text(call.disposition?.rawValue ?? ""), call.queue.map { .text($0) } ?? .null,
+      .text(" " + numbers.joined(separator: " ") + " "), .blob(bytes))
+  }
+
+  // MARK: Read
+
+  /// Entries behind `after`, oldest first.
+  package func entries(after: Position, limit: Int) throws(SQLiteError) -> [JournalEntry] {
+    try read(
+      try database.statement(
+        """
+        SELECT position, id, type, source, tenant, occurred, call_id, call, detail
+        FROM entries
+        WHERE position > ?
+        ORDER BY position
+        LIMIT ?
+        """), .int(after.value), .int(Int64(limit)))
+  }
+
+  package func entries(of call: CallID, limit: Int = 10_000) throws(SQLiteError) -> [JournalEntry] {
+    try read(
+      try database.statement(
+        """
+        SELECT position, id, type, source, tenant, occurred, call_id, call, detail
+        FROM entries
+        WHERE call_id = ?
+        ORDER BY position
+        LIMIT ?
+        """), .blob(call.uuid.bytes), .int(Int64(limit)))
+  }
+
+  private func read(_ statement: Statement, _ values: SQLValue...) throws(SQLiteError) -> [JournalEntry] {
+    defer { statement.reset() }
+    statement.bind(values)
+    var found: [JournalEntry] = []
+    while try statement.step() {
+      guard let id = UUID(bytes: statement.blob(1)), let tenant = UUID(bytes: statement.blob(4)) else { continue }
+      let isOfCall = !statement.isNull(6)
+      found.append(
+        JournalEntry(
+          position: Position(statement.int(0)), id: EventID(id), type: statement.text(2), source: statement.text(3),
+          tenant: TenantID(tenant), occurredAt: Timestamp(microseconds: statement.int(5)),
+          callID: isOfCall ? UUID(bytes: statement.blob(6)).map(CallID.init) : nil,
+          call: isOfCall ? statement.blob(7) : nil, detail: statement.blob(8)))
+    }
+    return found
+  }
+
+  /// The calls without an end: each as its last event left it, and how many events were told of it.
+  package func openCallsNow() throws(SQLiteError) -> [(call: Call, told: Int)] {
+    var found: [(Call, Int)] = []
+    for id in openCalls.sorted() {
+      let rows = try database.rows(
+        "SELECT call, (SELECT count(*) FROM entries WHERE call_id = ?1) FROM entries WHERE call_id = ?1 ORDER BY position DESC LIMIT 1",
+        .blob(id.bytes))
+      guard let row = rows.first, case .blob(let bytes) = row[0], case .int(let told) = row[1],
+        let json = try? JSONValue(parsing: bytes), let call = Call(json)
+      else { continue }
+      found.append((call, Int(told)))
+    }
+    return found
+  }
+
+  package func history(_ query: HistoryQuery) throws(SQLiteError) -> [[UInt8]] {
+    let rows = try database.rows(
+      """
+      SELECT call
+      FROM calls
+      WHERE tenant = ?1
+        AND (?2 IS NULL OR started >= ?2)
+        AND (?3 IS NULL OR started < ?3)
+        AND (?4 IS NULL OR instr(numbers, ' ' || ?4 || ' ') > 0)
+        AND (?5 IS NULL OR queue = ?5)
+        AND (?6 IS NULL OR direction = ?6)
+        AND (?7 IS NULL OR disposition = ?7)
+        AND (?8 IS NULL OR (started, call_id) < (?8, ?9))
+      ORDER BY started DESC, call_id DESC
+      LIMIT ?10
+      """, .blob(query.tenant.uuid.bytes), .optional(query.from?.microseconds), .optional(query.until?.microseconds),
+      .optional(query.number), .optional(query.queue), .optional(query.direction), .optional(query.disposition),
+      .optional(query.before?.started.microseconds), query.before.map { .blob($0.call.uuid.bytes) } ?? .null,
+      .int(Int64(query.limit)))
+    return rows.compactMap { row in if case .blob(let bytes) = row[0] { bytes } else { nil } }
+  }
+
+  // MARK: Retention and losses
+
+  /// Removes up to `slice` of the oldest entries that are older than `before`, or any while the file is larger than
+  /// `bytes`. The newest entry always stays, so that no position is ever used twice.
+  /// - Returns: how many went.
+  package func prune(before: Timestamp, bytes: Int, slice: Int = 500) throws(SQLiteError) -> Int {
+    let isTooLarge = try size() > bytes
+    let gone = try database.transaction { () throws(SQLiteError) in
+      try database.rows(
+        """
+        DELETE FROM entries
+        WHERE position IN (
+          SELECT position FROM entries WHERE position < ?1 AND (?2 OR kept < ?3) ORDER BY position LIMIT ?4)
+        """, .int(head.value), .int(isTooLarge ? 1 : 0), .int(before.microseconds), .int(Int64(slice)))
+      let gone = database.changes
+      try database.rows("DELETE FROM calls WHERE ended < ?", .int(before.microseconds))
+      return gone
+    }
+    guard gone > 0 else { return 0 }
+    try database.run(unsafe: "PRAGMA incremental_vacuum(1000)")
+    try readBounds()
+    return gone
+  }
+
+  /// Bytes of the file that hold something.
+  package func size() throws(SQLiteError) -> Int {
+    let row = try database.rows(
+      "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+    )[0]
+    if case .int(let size) = row[0] { return Int(size) }
+    return 0
+  }
+
+  package func record(loss reason: String, count: Int, detail: String) throws(SQLiteError) {
+    try database.rows(
+      "INSERT INTO losses (at, reason, count, detail) VALUES (?, ?, ?, ?)", .int(Timestamp.now().microseconds),
+      .text(reason), .int(Int64(count)), .text(detail))
+  }
+
+  package func losses(limit: Int = 100) throws(SQLiteError) -> [Loss] {
+    try database.rows("SELECT at, reason, count, detail FROM losses ORDER BY id DESC LIMIT ?", .int(Int64(limit)))
+      .compactMap { row in
+        guard case .int(let at) = row[0], case .text(let reason) = row[1], case .int(let count) = row[2],
+          case .text(let detail) = row[3]
+        else { return nil }
+        return Loss(at: Timestamp(microseconds: at), reason: reason, count: Int(count), detail: detail)
+      }
+  }
+}
+
+extension SQLValue {
+  fileprivate static func optional(_ number: Int64?) -> SQLValue { number.map { .int($0) } ?? .null }
+  fileprivate static func optional(_ text: String?) -> SQLValue { text.map { .text($0) } ?? .null }
+}

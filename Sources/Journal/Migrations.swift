@@ -1,0 +1,44 @@
+// The journal's schema, forward steps only. A step that was released is never edited.
+
+enum Migrations {
+  static let steps = [step1]
+
+  /// Ids begin with milliseconds, so that both indexes grow at their end and inserts stay cheap.
+  private static let step1 = """
+    CREATE TABLE entries (
+      position INTEGER PRIMARY KEY,
+      id BLOB NOT NULL UNIQUE,
+      occurred INTEGER NOT NULL,
+      kept INTEGER NOT NULL,
+      tenant BLOB NOT NULL,
+      type TEXT NOT NULL,
+      source TEXT NOT NULL,
+      call_id BLOB,
+      call BLOB,
+      detail BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX entries_by_call ON entries (call_id, position) WHERE call_id IS NOT NULL;
+    CREATE TABLE open_calls (
+      call_id BLOB PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE calls (
+      tenant BLOB NOT NULL,
+      started INTEGER NOT NULL,
+      call_id BLOB NOT NULL,
+      ended INTEGER NOT NULL,
+      direction TEXT NOT NULL,
+      disposition TEXT NOT NULL,
+      queue TEXT,
+      numbers TEXT NOT NULL,
+      call BLOB NOT NULL,
+      PRIMARY KEY (tenant, started, call_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE losses (
+      id INTEGER PRIMARY KEY,
+      at INTEGER NOT NULL,
+      reason TEXT NOT NULL,
+      count INTEGER NOT NULL,
+      detail TEXT NOT NULL
+    ) STRICT;
+    """
+}

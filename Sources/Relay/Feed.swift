@@ -1,0 +1,90 @@
+// One subscriber's way through the journal: live while it keeps up, read for while it catches up.
+//
+//   catching up ─(read up to the head)─▶ live
+//
+// In both the bound is the same: what waits for the client in memory never passes its limit.
+
+internal import CallModel
+internal import Hub
+internal import Loop
+
+/// Where a feed puts its entries.
+@LoopActor
+protocol FeedSink: AnyObject {
+  /// Queues the entry for the client.
+  func send(_ entry: RenderedEntry)
+  var queuedBytes: Int { get }
+  /// History before `oldest` is gone by retention.
+  func historyLost(after: Position, oldest: Position)
+  /// The journal could not be read; the client should come again.
+  func failed()
+}
+
+@LoopActor
+final class Feed: Subscriber {
+  private(set) var cursor: Position
+  private unowned let sink: any FeedSink
+  private let hub: Hub
+  private let tenant: TenantID
+  private var isLive = false
+  private var isReading = false
+  private var isStopped = false
+  /// While more than this waits for the client, catching up pauses.
+  private let highWater = 256 << 10
+
+  init(after: Position, of tenant: TenantID, hub: Hub, sink: any FeedSink) {
+    (cursor, self.tenant, self.hub, self.sink) = (after, tenant, hub, sink)
+  }
+
+  func start() {
+    if !hub.isComplete(after: cursor), let lost = hub.lostBefore {
+      sink.historyLost(after: cursor, oldest: Position(lost.value + 1))
+      cursor = lost
+    }
+    hub.add(self)
+    advance()
+  }
+
+  func stop() {
+    isStopped = true
+    hub.remove(self)
+  }
+
+  /// The client took what waited for it.
+  func drained() { if !isLive { advance() } }
+
+  func take(_ entry: RenderedEntry) {
+    guard isLive, !isStopped else { return }
+    give(entry)
+  }
+
+  private func give(_ entry: RenderedEntry) {
+    cursor = entry.entry.position
+    if entry.entry.tenant == tenant { sink.send(entry) }
+  }
+
+  private func advance() {
+    while !isReading, !isStopped, !isLive, sink.queuedBytes < highWater {
+      if cursor >= hub.head {
+        isLive = true
+        return
+      }
+      guard let page = hub.recentPage(after: cursor, limit: 64) else { return readPage() }
+      for entry in page where !isStopped { give(entry) }
+    }
+  }
+
+  private func readPage() {
+    isReading = true
+    // Ends by itself: a page is one bounded read, and a stopped feed ignores its result.
+    Task { @LoopActor in
+      let page = await hub.page(after: cursor, limit: 256)
+      isReading = false
+      guard !isStopped else { return }
+      guard let page else { return sink.failed() }
+      if page.isEmpty { cursor = max(cursor, hub.head) }
+      for entry in page where !isStopped { give(entry) }
+      advance()
+    }
+  }
+}

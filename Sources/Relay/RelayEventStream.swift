@@ -1,0 +1,71 @@
+// A client on /relay/events that asked for Server-Sent Events: the position is the event id, so that a browser's own
+// reconnect resumes.
+
+internal import Basics
+internal import CallModel
+internal import Hub
+internal import Loop
+
+@LoopActor
+final class RelayEventStream {
+  static let head = Array(
+    """
+    HTTP/1.1 200 OK\r
+    Content-Type: text/event-stream\r
+    Cache-Control: no-store\r
+    X-Accel-Buffering: no\r
+    X-Content-Type-Options: nosniff\r
+    Connection: close\r
+    \r
+    retry: 1000\n\n
+    """.utf8)
+
+  let keyID: UUID?
+  var onEnd: @LoopActor () -> Void = {}
+  private let stream: Stream
+  private let config: RelayConfig
+  private var feed: Feed?
+  private var lastWrite = Moment.now()
+
+  init(_ stream: Stream, keyID: UUID?, config: RelayConfig) {
+    (self.stream, self.keyID, self.config) = (stream, keyID, config)
+    stream.queueLimit = config.clientQueueBytes
+    stream.onEnd = { [self] _ in
+      feed?.stop()
+      onEnd()
+    }
+    stream.onDrained = { [weak self] in self?.feed?.drained() }
+  }
+
+  func start(_ hub: Hub, tenant: TenantID, after: Position) {
+    let feed = Feed(after: after, of: tenant, hub: hub, sink: self)
+    self.feed = feed
+    feed.start()
+  }
+
+  func keepAlive(at now: Moment) {
+    guard now - lastWrite > .seconds(config.pingEverySeconds), stream.queuedBytes == 0 else { return }
+    lastWrite = now
+    stream.write(Array(": still here\n\n".utf8))
+  }
+
+  func close() { stream.closeAfterDrain() }
+}
+
+extension RelayEventStream: FeedSink {
+  var queuedBytes: Int { stream.queuedBytes }
+
+  func send(_ entry: RenderedEntry) {
+    lastWrite = Moment.now()
+    stream.write(
+      entry.frame(.serverSentEvent(.native)) { entry in
+        Array("id: \(entry.position)\ndata: ".utf8) + Dialect.native.render(entry) + [10, 10]
+      })
+  }
+
+  func historyLost(after: Position, oldest: Position) {
+    stream.write(Array("event: history_lost\ndata: {\"after\":\(after),\"oldest\":\(oldest)}\n\n".utf8))
+  }
+
+  func failed() { stream.closeAfterDrain() }
+}

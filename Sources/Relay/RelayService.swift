@@ -1,0 +1,144 @@
+// What the relay does behind its routes: finds calls, carries commands once, and knows its clients.
+
+package import Basics
+package import CallModel
+internal import Crypto
+internal import HTTP
+package import Hub
+internal import JSON
+package import Loop
+
+/// Keeps what became of a command that was sent with an Idempotency-Key.
+package protocol CommandLedger: Sendable {
+  /// What is known of this request; notes it as under way when nothing is.
+  @LoopActor func begin(_ key: String, of caller: UUID, tenant: UUID, request: [UInt8]) async -> CommandLedgerOutcome
+  @LoopActor func finish(_ key: String, of caller: UUID, tenant: UUID, status: Int?, body: [UInt8]) async
+}
+
+package enum CommandLedgerOutcome: Sendable {
+  case new
+  case done(status: Int, body: [UInt8])
+  case underWay
+  case mismatch
+  case unavailable
+}
+
+@LoopActor
+package final class RelayService {
+  package let hub: Hub
+  package let config: RelayConfig
+  private let commands: (any CallCommands)?
+  private let ledger: any CommandLedger
+  /// Whether the journal takes entries: while it does not, nothing is done that could not be told.
+  package var isJournalWritable: @LoopActor () -> Bool = { true }
+
+  private var sockets: [ObjectIdentifier: RelaySocket] = [:]
+  private var streams: [ObjectIdentifier: RelayEventStream] = [:]
+  private var isSweeping = false
+
+  package init(hub: Hub, config: RelayConfig, commands: (any CallCommands)?, ledger: any CommandLedger) {
+    (self.hub, self.config, self.commands, self.ledger) = (hub, config, commands, ledger)
+  }
+
+  package var clientCount: Int { sockets.count + streams.count }
+
+  // MARK: Clients
+
+  func add(_ socket: RelaySocket) {
+    sockets[ObjectIdentifier(socket)] = socket
+    socket.onEnd = { [weak self, weak socket] _, _ in if let socket { self?.sockets[ObjectIdentifier(socket)] = nil } }
+    sweepSoon()
+  }
+
+  func add(_ stream: RelayEventStream) {
+    streams[ObjectIdentifier(stream)] = stream
+    stream.onEnd = { [weak self, weak stream] in if let stream { self?.streams[ObjectIdentifier(stream)] = nil } }
+    sweepSoon()
+  }
+
+  private func sweepSoon() {
+    guard !isSweeping else { return }
+    isSweeping = true
+    LoopActor.loop.after(.seconds(1)) { [weak self] in
+      guard let self else { return }
+      isSweeping = false
+      let now = Moment.now()
+      for socket in sockets.values { socket.keepAlive(at: now) }
+      for stream in streams.values { stream.keepAlive(at: now) }
+      if clientCount > 0 { sweepSoon() }
+    }
+  }
+
+  /// Ends every connection that was opened with this key.
+  package func revoke(_ key: UUID) {
+    for socket in sockets.values where socket.keyID == key { socket.close(1008, "the key was revoked") }
+    for stream in streams.values where stream.keyID == key { stream.close() }
+  }
+
+  /// Says goodbye to everybody, some hundred at a time.
+  package func drain() {
+    for socket in sockets.values { socket.close(1001, "the agent is going away; resume when it is back") }
+    for stream in streams.values { stream.close() }
+  }
+
+  // MARK: Commands
+
+  /// Finds an open call of this tenant.
+  func call(_ text: String?, of caller: Caller) throws(APIError) -> Call {
+    guard let id = text.flatMap({ UUID($0) }), let entry = hub.activeCall(CallID(id)),
+      entry.tenant.uuid == caller.tenant,
+      let bytes = entry.call, let json = try? JSONValue(parsing: bytes), let call = Call(json)
+    else { throw .notFound("call") }
+    return call
+  }
+
+  func commandPort() throws(APIError) -> any CallCommands {
+    guard isJournalWritable() else {
+      throw .unavailable(
+        "journal-not-writable", "The journal cannot write, so no command is carried out.", retryAfter: 5)
+    }
+    guard let commands else {
+      throw .unavailable("no-pbx", "No PBX is configured; see `sidetone check`.", retryAfter: 60)
+    }
+    return commands
+  }
+
+  package func capabilities() async -> [Capability] { await commands?.capabilities() ?? [] }
+
+  /// Does `body` once for each Idempotency-Key, over restarts.
+  func once(
+    _ context: RequestContext, _ caller: Caller, _ body: () async throws(APIError) -> HTTPResponse
+  ) async throws(APIError) -> HTTPResponse {
+    guard let key = context.request.header("idempotency-key") else { return try await body() }
+    guard !key.isEmpty, key.utf8.count <= 200 else { throw .badField("Idempotency-Key", "between 1 and 200 bytes") }
+    let owner = caller.id ?? caller.tenant
+    let request = Digest.sha256(
+      Array((context.request.method + " " + context.request.path + "\n").utf8) + context.request.body)
+    switch await ledger.begin(key, of: owner, tenant: caller.tenant, request: request) {
+    case .new: return try await first(key, owner, caller.tenant, body)
+    case .done(let status, let body):
+      var response = HTTPResponse(status: status, contentType: "application/json", body: body)
+      response.headers.append(("Idempotent-Replayed", "true"))
+      return response
+    case .underWay:
+      throw APIError(
+        409, "request-under-way",
+        "A request with this Idempotency-Key is under way, or its outcome was lost in a restart.")
+    case .mismatch: throw APIError(422, "idempotency-mismatch", "This Idempotency-Key was used for another request.")
+    case .unavailable: throw .unavailable("state-unavailable", "The state store cannot be used now.", retryAfter: 5)
+    }
+  }
+
+  private func first(
+    _ key: String, _ owner: UUID, _ tenant: UUID, _ body: () async throws(APIError) -> HTTPResponse
+  ) async throws(APIError) -> HTTPResponse {
+    do throws(APIError) {
+      let response = try await body()
+      await ledger.finish(key, of: owner, tenant: tenant, status: response.status, body: response.body)
+      return response
+    } catch {
+      await ledger.finish(key, of: owner, tenant: tenant, status: nil, body: [])
+      throw error
+    }
+  }
+}
