@@ -63,7 +63,7 @@ let leaves: [Target] = [
       "Hub", "Identity", "CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop",
       "WebSocket",
     ]),
-  room("Simulator", on: ["Basics", "Crypto", "Log", "Loop"]),
+  room("Simulator", on: ["Basics", "Crypto", "Loop"]),
 ]
 
 let top: [Target] = [

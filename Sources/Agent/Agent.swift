@@ -174,7 +174,7 @@ package final class Agent {
   }
 
   private func prune() {
-    Task { @LoopActor in
+    LoopActor.begin { [self] in
       // Ends when nothing is left to remove; slices let appends through.
       let gone = try? await journal?.prune(olderThanDays: config.retentionDays, largerThanMiB: config.retentionMiB)
       if let gone, gone > 0 { Log.info("retention removed entries", [.count: String(gone)]) }
@@ -202,7 +202,7 @@ package final class Agent {
     relay?.drain()
     server?.drain()
     LoopActor.loop.after(.seconds(10)) { [weak self] in self?.finish(0) }
-    Task { @LoopActor in
+    LoopActor.begin { [self] in
       // The journal's flush ends when its queue is empty; the timer above is the limit.
       await journal?.flush()
       waitForClients()

@@ -112,7 +112,7 @@ final class Pipeline: SourceOutlet {
   /// What was lost is not known: forget, take back what the journal has, and let a snapshot say what stands.
   private func beginAnew() {
     isLosing = false
-    Task { @LoopActor in
+    LoopActor.begin { [self] in
       // One bounded read of the journal; the link is closed when it is done, and comes back with a snapshot.
       try? await restore()
       onLoss()

@@ -89,7 +89,7 @@ final class HTTPConnection {
         request: request, caller: caller, path: values, client: client(of: request), requestID: id)
       switch route.handler {
       case .now(let handler): reply(try handler(context), to: context)
-      case .later(let handler): Task { @LoopActor in await answerLater(handler, context) }
+      case .later(let handler): LoopActor.begin { await self.answerLater(handler, context) }
       }
     } catch {
       respond(.problem(error, requestID: id), to: request)

@@ -90,7 +90,7 @@ package final class Journal {
     worker.post { [file] in
       let result = Result { () throws(SQLiteError) in try file.append(batch) }
       let oldest = file.oldest
-      Task { @LoopActor in self.committed(result, parts, oldest) }
+      LoopActor.begin { self.committed(result, parts, oldest) }
     }
   }
 

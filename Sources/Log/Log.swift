@@ -123,7 +123,7 @@ package enum Log {
       "SIDETONE_" + key.rawValue.uppercased().replacing(".", with: "_") + "=" + value
     }
     let copies = entries.map { strdup($0)! }
-    defer { copies.forEach { free($0) } }
+    defer { for copy in copies { free(copy) } }
     let parts = copies.map { iovec(iov_base: $0, iov_len: strlen($0)) }
     sd_journal_sendv(parts, Int32(parts.count))
   }

@@ -25,6 +25,15 @@ package actor LoopActor {
   }
 }
 
+extension LoopActor {
+  /// Begins a task that stays on the loop's thread: with the preference, a continuation that another thread resumes
+  /// comes straight back here, where without it the runtime's pool would carry it (and start threads to do so).
+  /// Callable from any thread.
+  package nonisolated static func begin(_ body: @escaping @LoopActor @Sendable () async -> Void) {
+    Task(executorPreference: loop, operation: body)
+  }
+}
+
 /// What epoll said of a descriptor.
 package struct PollEvents: OptionSet, Sendable {
   package let rawValue: UInt32
@@ -37,7 +46,7 @@ package struct PollEvents: OptionSet, Sendable {
   package static let peerClosed = PollEvents(rawValue: 0x2000)
 }
 
-package final class Loop: SerialExecutor, @unchecked Sendable {
+package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   package typealias Handler = @LoopActor (PollEvents) -> Void
 
   private struct Slot {
@@ -81,6 +90,8 @@ package final class Loop: SerialExecutor, @unchecked Sendable {
   }
 
   package func asUnownedSerialExecutor() -> UnownedSerialExecutor { UnownedSerialExecutor(ordinary: self) }
+
+  package func asUnownedTaskExecutor() -> UnownedTaskExecutor { UnownedTaskExecutor(ordinary: self) }
 
   package func checkIsolated() { precondition(shim_on_loop_thread() == 1, "not on the loop's thread") }
 
@@ -146,7 +157,9 @@ package final class Loop: SerialExecutor, @unchecked Sendable {
     for _ in 0..<16 where !jobs.isEmpty {
       let ready = jobs
       jobs.removeAll(keepingCapacity: true)
-      for job in ready { job.runSynchronously(on: asUnownedSerialExecutor()) }
+      for job in ready {
+        job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+      }
     }
   }
 

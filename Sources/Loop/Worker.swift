@@ -46,10 +46,10 @@ package final class Worker: Sendable {
   }
 
   /// Does the work on the thread and gives its result.
-  package func run<T: Sendable, Failure: Error>(_ work: @escaping @Sendable () throws(Failure) -> T)
+  @LoopActor package func run<T: Sendable, Failure: Error>(_ work: @escaping @Sendable () throws(Failure) -> T)
     async throws(Failure) -> T
   {
-    let result: Result<T, Failure> = await withCheckedContinuation { waiting in
+    let result: Result<T, Failure> = await withCheckedContinuation(isolation: LoopActor.shared) { waiting in
       post { waiting.resume(returning: Result(catching: work)) }
     }
     return try result.get()

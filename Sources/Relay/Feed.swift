@@ -77,7 +77,7 @@ final class Feed: Subscriber {
   private func readPage() {
     isReading = true
     // Ends by itself: a page is one bounded read, and a stopped feed ignores its result.
-    Task { @LoopActor in
+    LoopActor.begin { [self] in
       let page = await hub.page(after: cursor, limit: 256)
       isReading = false
       guard !isStopped else { return }

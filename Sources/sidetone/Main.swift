@@ -34,7 +34,7 @@ enum Sidetone {
   static func main() {
     let words = Array(CommandLine.arguments.dropFirst())
     // The one task of the process; the loop below runs until it has an exit code.
-    Task { @LoopActor in
+    LoopActor.begin {
       exitCode = await run(words)
       LoopActor.loop.stop()
     }

@@ -32,7 +32,7 @@ extension Sidetone {
   }
 
   /// `NAME.times.jsonl` beside `NAME.txt`.
-  private static func timesBeside(_ path: String) -> String? {
+  static func timesBeside(_ path: String) -> String? {
     let stem = path.hasSuffix(".txt") ? String(path.dropLast(4)) : path
     return (try? Files.read(stem + ".times.jsonl")).map { String(decoding: $0, as: UTF8.self) }
   }

@@ -1,5 +1,78 @@
+// sidetone simulate: a PBX for people without one.
+
+internal import AsteriskSource
+internal import Basics
 internal import Loop
+internal import Simulator
 
 extension Sidetone {
-  static let simulate = Command(name: "simulate", summary: "be a PBX", usage: "simulate", options: []) { _ in Exit.ok }
+  static let simulate = Command(
+    name: "simulate", summary: "be a PBX: an AMI server with calls of its own, or playing a recording",
+    usage:
+      "simulate asterisk [--listen ADDR] [--user NAME] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] | simulate asterisk --play FILE [--speed X]",
+    options: ["listen", "user", "secret-file", "rate", "seed", "calls", "pace", "play", "speed"].map { .value($0) }
+  ) { arguments in
+    guard try arguments.operand(0, "which PBX") == "asterisk" else {
+      throw UsageError(description: "expected: simulate asterisk")
+    }
+    var settings = SimulatedPBX.Settings()
+    settings.rate = try arguments.decimal("rate", default: 0.5)
+    settings.seed = UInt64(try arguments.number("seed", default: 1))
+    settings.pace = try arguments.decimal("pace", default: 1)
+    if arguments.has("calls") { settings.calls = try arguments.number("calls", default: 0) }
+    let server = AMIServer(try account(arguments), pbx: SimulatedPBX(settings))
+    guard let place = Listener.Place(arguments["listen"] ?? "127.0.0.1:5038") else {
+      throw UsageError(description: "--listen needs address:port")
+    }
+    try server.listen(at: place)
+    try start(server, arguments)
+    Files.print("ready ami://127.0.0.1:\(server.port)")
+    return await untilSignal()
+  }
+
+  private static func account(_ arguments: Arguments) throws -> AMIServer.Account {
+    let secret = try arguments["secret-file"].map {
+      String(decoding: try Files.read($0, limit: 4096), as: UTF8.self).trimmed
+    }
+    return AMIServer.Account(username: arguments["user"] ?? "sidetone", secret: Secret(secret ?? "simulated"))
+  }
+
+  @LoopActor private static func start(_ server: AMIServer, _ arguments: Arguments) throws {
+    guard let path = arguments["play"] else {
+      var hasStarted = false
+      server.onLogin = { _ in
+        if !hasStarted { server.pbx.generate() }
+        hasStarted = true
+      }
+      return
+    }
+    let recording = AMIRecording(bytes: try Files.read(path), times: timesBeside(path))
+    let player = RecordingPlayer(recording.events, speed: try arguments.decimal("speed", default: 1))
+    server.onLogin = { session in player.play(to: session) }
+  }
+
+  @LoopActor private static func untilSignal() async -> Int32 {
+    await withCheckedContinuation { continuation in
+      var isDone = false
+      waiting = Signals([2, 15]) { _ in
+        if !isDone { continuation.resume(returning: Exit.ok) }
+        isDone = true
+      }
+    }
+  }
+
+  @LoopActor private static var waiting: Signals?
+}
+
+extension AMIRecording {
+  /// The live events of the recording, without what answered its client.
+  var events: [RecordingPlayer.Piece] {
+    marks.compactMap { mark in
+      let text = String(decoding: bytes[mark.range], as: UTF8.self)
+      guard text.hasPrefix("Event:"), !text.contains("\r\nActionID:"), !text.hasPrefix("Event: FullyBooted") else {
+        return nil
+      }
+      return RecordingPlayer.Piece(at: mark.at, bytes: Array(bytes[mark.range]))
+    }
+  }
 }
