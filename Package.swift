@@ -16,7 +16,7 @@ func room(_ name: String, on dependencies: [Target.Dependency] = []) -> Target {
 }
 
 func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: house)
+  .testTarget(name: name + "Tests", dependencies: dependencies + ["TestSupport"], swiftSettings: house)
 }
 
 let libraries: [Target] = [
@@ -83,7 +83,23 @@ let top: [Target] = [
 ]
 
 let checks: [Target] = [
-  tests("Normaliser", of: ["CallModel", "Normaliser"])
+  .target(
+    name: "TestSupport", dependencies: ["AsteriskSource", "CallModel", "JSON", "Basics", "Loop"],
+    path: "Tests/TestSupport",
+    swiftSettings: house),
+  tests("Basics", of: ["Basics", "JSON", "Crypto"]),
+  tests("HTTP", of: ["HTTP", "Loop", "Basics"]),
+  tests("WebSocket", of: ["WebSocket", "HTTP", "Loop"]),
+  tests("Normaliser", of: ["AsteriskSource", "Normaliser", "CallModel", "Basics"]),
+  tests(
+    "AsteriskSource",
+    of: [
+      "AsteriskSource", "Simulator", "SourceKit", "CallModel", "Normaliser", "Health", "Metrics", "Loop", "Basics",
+      "Config",
+    ]),
+  tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),
+  tests("Agent", of: ["Agent", "Config", "Identity", "Store", "Loop", "Basics", "HTTP", "JSON"]),
+  tests("EndToEnd", of: ["Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
 ]
 
 let package = Package(

@@ -8,12 +8,17 @@ package struct AMIRecording: Sendable {
   package struct Mark: Sendable {
     package let at: Timestamp
     package let range: Range<Int>
+    package init(at: Timestamp, range: Range<Int>) { (self.at, self.range) = (at, range) }
   }
 
   package let bytes: [UInt8]
   /// In order; covers every byte.
   package let marks: [Mark]
   package let closedAt: Timestamp?
+
+  package init(bytes: [UInt8], marks: [Mark], closedAt: Timestamp?) {
+    (self.bytes, self.marks, self.closedAt) = (bytes, marks, closedAt)
+  }
 
   /// - Parameter times: the text of `NAME.times.jsonl`: `{"t","dir":"in","off","len"}` a message, `{"t","ev"}`.
   package init(bytes: [UInt8], times: String?) {
@@ -66,6 +71,25 @@ package struct AMIRecording: Sendable {
     }
     if isInSnapshot { found.append(Observation(at: last, .snapshotEnded)) }
     return found
+  }
+
+  /// Every whole message, with its bytes.
+  package var messages: [(at: Timestamp, bytes: [UInt8], lines: [(key: String, value: String)])] {
+    marks.compactMap { mark in
+      var decoder = AMIDecoder(expectsBanner: false)
+      decoder.feed(Array(bytes[mark.range]))
+      guard (try? decoder.next()) == true else { return nil }
+      return (mark.at, Array(bytes[mark.range]), decoder.all)
+    }
+  }
+
+  /// What the server said of its own accord: no answers, no greeting.
+  package var liveEvents: [(at: Timestamp, bytes: [UInt8])] {
+    messages.filter { message in
+      let first = message.lines.first
+      return first?.key == "Event" && first?.value != "FullyBooted"
+        && !message.lines.contains { $0.key == "ActionID" && first?.value != "OriginateResponse" }
+    }.map { ($0.at, $0.bytes) }
   }
 
   package var endedAt: Timestamp { closedAt ?? marks.last?.at ?? Timestamp(microseconds: 0) }

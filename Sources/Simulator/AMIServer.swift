@@ -15,6 +15,8 @@ package final class AMIServer {
   package let account: Account
   package let pbx: SimulatedPBX
   package private(set) var port = 0
+  /// Answers that take precedence over the simulated PBX's own.
+  package var recorded = RecordedAnswers()
   /// Called when a session has logged in and may be sent events.
   package var onLogin: @LoopActor (AMIServerSession) -> Void = { _ in }
   private var listener: Listener?
@@ -166,6 +168,10 @@ package final class AMIServerSession {
     if request.action == "events" {
       setMask(request["eventmask"]?.asciiLowercased ?? "on")
       return succeed(request)
+    }
+    if let answer = server.recorded.answer(request.action, id: request["actionid"]) {
+      for message in answer { stream.write(Self.message(message)) }
+      return
     }
     server.pbx.perform(request, for: self)
   }

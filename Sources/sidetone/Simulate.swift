@@ -47,7 +47,9 @@ extension Sidetone {
       return
     }
     let recording = AMIRecording(bytes: try Files.read(path), times: timesBeside(path))
-    let player = RecordingPlayer(recording.events, speed: try arguments.decimal("speed", default: 1))
+    server.recorded = RecordedAnswers(recording.messages.map(\.lines))
+    let player = RecordingPlayer(
+      recording.liveEvents.map { .init(at: $0.at, bytes: $0.bytes) }, speed: try arguments.decimal("speed", default: 1))
     server.onLogin = { session in player.play(to: session) }
   }
 
@@ -62,17 +64,4 @@ extension Sidetone {
   }
 
   @LoopActor private static var waiting: Signals?
-}
-
-extension AMIRecording {
-  /// The live events of the recording, without what answered its client.
-  var events: [RecordingPlayer.Piece] {
-    marks.compactMap { mark in
-      let text = String(decoding: bytes[mark.range], as: UTF8.self)
-      guard text.hasPrefix("Event:"), !text.contains("\r\nActionID:"), !text.hasPrefix("Event: FullyBooted") else {
-        return nil
-      }
-      return RecordingPlayer.Piece(at: mark.at, bytes: Array(bytes[mark.range]))
-    }
-  }
 }

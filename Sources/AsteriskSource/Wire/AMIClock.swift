@@ -12,6 +12,9 @@ package struct AMIClock: Sendable {
   private var lastArrival: Timestamp?
   private var late: (id: String, arrival: Timestamp, made: Timestamp)?
 
+  /// What was held back arrives within this many seconds.
+  private static let burst = 0.1
+
   package init() {}
 
   package mutating func corrected(_ observation: Observation) -> Observation {
