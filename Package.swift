@@ -98,7 +98,9 @@ let checks: [Target] = [
       "Config",
     ]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),
-  tests("Agent", of: ["Agent", "Config", "Identity", "Store", "Loop", "Basics", "HTTP", "JSON"]),
+  tests(
+    "Agent",
+    of: ["Agent", "AsteriskSource", "Config", "Log", "SQLite", "Identity", "Store", "Loop", "Basics", "HTTP", "JSON"]),
   tests("EndToEnd", of: ["Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
 ]
 

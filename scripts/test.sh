@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/dependencies.sh
 echo "== format"
-swift format lint --strict --recursive Package.swift Sources Tests
+swift format lint --strict --recursive Package.swift Sources Tests Fuzz
 echo "== tests"
-swift test
+swift build --build-tests
+swift test --skip-build
+scripts/fuzz.sh 3

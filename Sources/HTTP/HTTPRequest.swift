@@ -12,6 +12,8 @@ package struct HTTPRequest: Sendable {
   package var body: [UInt8] = []
   package var wantsKeepAlive = true
 
+  package init(method: String, path: String) { (self.method, self.path) = (method, path) }
+
   /// The first header of that name, in lower case.
   package func header(_ name: String) -> String? {
     headers.first { $0.name.utf8.count == name.utf8.count && $0.name.isEqualWithoutCase(to: name) }?.value

@@ -29,11 +29,14 @@ final class Feed: Subscriber {
   private var isLive = false
   private var isReading = false
   private var isStopped = false
-  /// While more than this waits for the client, catching up pauses.
-  private let highWater = 256 << 10
+  /// Of the page last read, what the client was not given yet.
+  private var unread: ArraySlice<RenderedEntry> = []
+  /// While more than this waits for the client, catching up pauses: far below the bound that would end it.
+  private let highWater: Int
 
-  init(after: Position, of tenant: TenantID, hub: Hub, sink: any FeedSink) {
+  init(after: Position, of tenant: TenantID, hub: Hub, sink: any FeedSink, queueLimit: Int) {
     (cursor, self.tenant, self.hub, self.sink) = (after, tenant, hub, sink)
+    highWater = queueLimit / 4
   }
 
   func start() {
@@ -51,7 +54,10 @@ final class Feed: Subscriber {
   }
 
   /// The client took what waited for it.
-  func drained() { if !isLive { advance() } }
+  func drained() {
+    if isLive { return }
+    if unread.isEmpty { advance() } else { givePage(unread) }
+  }
 
   func take(_ entry: RenderedEntry) {
     guard isLive, !isStopped else { return }
@@ -64,27 +70,34 @@ final class Feed: Subscriber {
   }
 
   private func advance() {
-    while !isReading, !isStopped, !isLive, sink.queuedBytes < highWater {
+    while !isReading, !isStopped, !isLive, unread.isEmpty, sink.queuedBytes < highWater {
       if cursor >= hub.head {
         isLive = true
         return
       }
-      guard let page = hub.recentPage(after: cursor, limit: 64) else { return readPage() }
+      guard let page = hub.recentPage(after: cursor, limit: 8) else { return readPage() }
       for entry in page where !isStopped { give(entry) }
     }
+  }
+
+  /// Hands over a page that was read, pausing while the client has enough to take.
+  private func givePage(_ page: ArraySlice<RenderedEntry>) {
+    var rest = page
+    while !isStopped, sink.queuedBytes < highWater, let entry = rest.popFirst() { give(entry) }
+    unread = rest
+    if rest.isEmpty { advance() }
   }
 
   private func readPage() {
     isReading = true
     // Ends by itself: a page is one bounded read, and a stopped feed ignores its result.
     LoopActor.begin { [self] in
-      let page = await hub.page(after: cursor, limit: 256)
+      let page = await hub.page(after: cursor, limit: 64)
       isReading = false
       guard !isStopped else { return }
       guard let page else { return sink.failed() }
       if page.isEmpty { cursor = max(cursor, hub.head) }
-      for entry in page where !isStopped { give(entry) }
-      advance()
+      givePage(page[...])
     }
   }
 }

@@ -38,7 +38,7 @@ final class RelayEventStream {
   }
 
   func start(_ hub: Hub, tenant: TenantID, after: Position) {
-    let feed = Feed(after: after, of: tenant, hub: hub, sink: self)
+    let feed = Feed(after: after, of: tenant, hub: hub, sink: self, queueLimit: config.clientQueueBytes)
     self.feed = feed
     feed.start()
   }

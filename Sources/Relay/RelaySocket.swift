@@ -31,7 +31,7 @@ final class RelaySocket {
   }
 
   func start(_ hub: Hub, tenant: TenantID) {
-    let feed = Feed(after: delivered, of: tenant, hub: hub, sink: self)
+    let feed = Feed(after: delivered, of: tenant, hub: hub, sink: self, queueLimit: config.clientQueueBytes)
     self.feed = feed
     feed.start()
   }

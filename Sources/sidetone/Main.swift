@@ -32,6 +32,9 @@ enum Sidetone {
   ]
 
   static func main() {
+    // A file-size limit that is reached is a full disk: an error to handle, not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
     let words = Array(CommandLine.arguments.dropFirst())
     // The one task of the process; the loop below runs until it has an exit code.
     LoopActor.begin {

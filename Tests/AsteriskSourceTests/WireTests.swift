@@ -12,11 +12,12 @@ import Testing
 
 /// Recordings played by a real AMI server over TCP to the shipped link.
 @Suite(.serialized) struct WireTests {
+  init() { _ = LoopThread.isRunning }
+
   enum Way: String, CaseIterable { case originalTiming, twentyTimes, oneBurst }
 
   @Test(arguments: Way.allCases)
   func everyRecordingIsUnderstoodOverTCP(way: Way) async throws {
-    _ = LoopThread.isRunning
     try await everyRecording(way)
   }
 
@@ -34,7 +35,6 @@ import Testing
   }
 
   @Test func twentyThousandEventsAreDrainedWithoutTheServerWaiting() async throws {
-    _ = LoopThread.isRunning
     try await flood()
   }
 

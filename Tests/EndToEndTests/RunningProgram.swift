@@ -1,0 +1,154 @@
+// The real binary, as an administrator would start it.
+
+import Foundation
+import Glibc
+import TestSupport
+
+final class RunningProgram: @unchecked Sendable {
+  private let process = Process()
+  private let output = Pipe()
+  private let lock = NSLock()
+  private var text = ""
+  let ready: String
+
+  /// Next to the tests themselves, so that the configuration is the same.
+  static let binary: URL = {
+    var folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+    while folder.path != "/",
+      !FileManager.default.isExecutableFile(atPath: folder.appendingPathComponent("sidetone").path)
+    { folder.deleteLastPathComponent() }
+    let found = folder.appendingPathComponent("sidetone")
+    if FileManager.default.isExecutableFile(atPath: found.path) { return found }
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    return root.appendingPathComponent(".build/debug/sidetone")
+  }()
+
+  /// Starts it and waits for its line `ready …`.
+  init(_ arguments: [String], environment: [String: String] = [:]) throws {
+    process.executableURL = Self.binary
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardOutput = output
+    process.standardError = FileHandle(forWritingAtPath: "/dev/null")
+    try process.run()
+    var found = ""
+    while !found.contains("\n") {
+      let more = output.fileHandleForReading.availableData
+      guard !more.isEmpty else { break }
+      found += String(decoding: more, as: UTF8.self)
+    }
+    guard let line = found.split(separator: "\n").first(where: { $0.hasPrefix("ready ") }) else {
+      throw NotReady(arguments: arguments, said: found)
+    }
+    ready = String(line.dropFirst(6))
+  }
+
+  struct NotReady: Error {
+    let arguments: [String]
+    let said: String
+  }
+
+  var pid: Int32 { process.processIdentifier }
+  var port: Int { ready.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
+
+  func kill(_ signal: Int32) {
+    Glibc.kill(pid, signal)
+    if signal == SIGKILL || signal == SIGTERM || signal == SIGINT { process.waitUntilExit() }
+  }
+
+  var exitCode: Int32 { process.terminationStatus }
+
+  deinit { if process.isRunning { Glibc.kill(pid, SIGKILL) } }
+
+  /// Runs a command to its end and gives what it printed.
+  static func run(_ arguments: [String]) throws -> (code: Int32, text: String) {
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = binary
+    process.arguments = arguments
+    process.standardOutput = output
+    process.standardError = FileHandle(forWritingAtPath: "/dev/null")
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return (process.terminationStatus, text)
+  }
+}
+
+/// An agent with a folder of its own, linked to a simulated PBX.
+final class Stage {
+  let folder: String
+  let configPath: String
+  var pbx: RunningProgram?
+  var agent: RunningProgram?
+  private var port = 0
+
+  init(rate: Double, pace: Double = 0.2, more: String = "") throws {
+    folder = TemporaryDirectory.make()
+    try "simulated".write(toFile: folder + "/secret", atomically: true, encoding: .utf8)
+    configPath = folder + "/sidetone.conf"
+    let pbx = try RunningProgram([
+      "simulate", "asterisk", "--listen", "127.0.0.1:0", "--rate", "\(rate)", "--pace", "\(pace)",
+    ])
+    self.pbx = pbx
+    try """
+    [agent]
+    data_dir = \(folder)
+    [http]
+    listen = 127.0.0.1:0
+    [limits]
+    relay_per_minute = 1000000
+    [asterisk]
+    port = \(pbx.port)
+    username = sidetone
+    secret_file = \(folder)/secret
+    \(more)
+    """.write(toFile: configPath, atomically: true, encoding: .utf8)
+  }
+
+  @discardableResult
+  func startAgent() throws -> RunningProgram {
+    let started = try RunningProgram(["serve", "--config", configPath])
+    agent = started
+    return started
+  }
+
+  func makeKey(_ scopes: String = "calls:read,history:read,events:read,calls:control") throws -> String {
+    let made = try RunningProgram.run(["keys", "create", "--name", "test", "--scopes", scopes, "--config", configPath])
+    return made.text.split(separator: "\n").first.map(String.init) ?? ""
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: folder) }
+}
+
+/// A plain HTTP request, blocking: what a script would do.
+enum Client {
+  static func get(_ port: Int, _ target: String, key: String? = nil, method: String = "GET", body: String? = nil) -> (
+    status: Int, body: String
+  ) {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(port).bigEndian
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    let isConnected = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+      }
+    }
+    guard isConnected == 0 else { return (0, "") }
+    var head = "\(method) \(target) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+    if let key { head += "Authorization: Bearer \(key)\r\n" }
+    if let body { head += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n" }
+    let request = Array((head + "\r\n" + (body ?? "")).utf8)
+    _ = send(descriptor, request, request.count, Int32(MSG_NOSIGNAL))
+    var answer: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while case let size = recv(descriptor, &chunk, chunk.count, 0), size > 0 { answer += chunk[..<size] }
+    let text = String(decoding: answer, as: UTF8.self)
+    let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
+    return (Int(text.dropFirst(9).prefix(3)) ?? 0, parts.count == 2 ? String(parts[1]) : "")
+  }
+}
