@@ -12,12 +12,28 @@ internal import Loop
 internal import Metrics
 internal import Store
 
+/// The public health document, rendered again only when the board changed.
+@LoopActor
+private final class HealthSummary {
+  private var revision: UInt64 = 0
+  private var kept = HTTPResponse()
+
+  func response(_ health: HealthBoard) -> HTTPResponse {
+    if revision != health.revision {
+      revision = health.revision
+      kept = .json { health.writeSummary(to: &$0, version: Agent.version) }
+    }
+    return kept
+  }
+}
+
 @LoopActor
 struct AgentRoutes {
   let health: HealthBoard
   let metrics: MetricRegistry
   let journal: Journal
   let keys: KeyRing
+  private let summary = HealthSummary()
   let frames: @LoopActor @Sendable () -> FrameLog?
 
   var routes: [Route] {
@@ -69,9 +85,7 @@ struct AgentRoutes {
       ("conditions", .array(.anyObject)), ("version", .string),
     ], required: ["status", "since", "links", "version"])
 
-  private func relayHealth(_ context: RequestContext) throws(APIError) -> HTTPReply {
-    .response(.json { health.writeSummary(to: &$0, version: Agent.version) })
-  }
+  private func relayHealth(_ context: RequestContext) throws(APIError) -> HTTPReply { .response(summary.response(health)) }
 
   private func ready(_ context: RequestContext) throws(APIError) -> HTTPReply {
     var response = HTTPResponse.text(journal.isWritable ? "ok\n" : "not ready\n")

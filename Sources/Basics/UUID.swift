@@ -21,9 +21,7 @@ package struct UUID: Hashable, Comparable, Sendable {
   }
 
   /// The sixteen bytes in network order.
-  package var bytes: [UInt8] {
-    [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> UInt64(56 - 8 * $0)) } }
-  }
+  package var bytes: [UInt8] { withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { Array($0) } }
 
   package init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 16 else { return nil }

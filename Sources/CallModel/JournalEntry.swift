@@ -16,6 +16,8 @@ package struct JournalEntry: Hashable, Sendable {
   package let call: [UInt8]?
   /// What the event says beside the call, as a JSON object.
   package let detail: [UInt8]
+  /// The call itself on its way to the journal, so that what is at hand is not read back from JSON; nil afterwards.
+  package private(set) var model: Call?
 
   package init(
     position: Position, id: EventID, type: String, source: String, tenant: TenantID, occurredAt: Timestamp,
@@ -29,6 +31,7 @@ package struct JournalEntry: Hashable, Sendable {
     self.init(
       position: position, id: event.id, type: event.kind.type, source: event.source, tenant: event.tenant,
       occurredAt: event.occurredAt, callID: event.call?.id, call: event.call?.json, detail: event.detail)
+    model = event.call
   }
 
   package func placed(at position: Position) -> JournalEntry {

@@ -9,7 +9,7 @@ final class HTTPConnection {
   private(set) var deadline: Moment
 
   private let stream: Stream
-  private unowned let server: HTTPServer
+  private let server: HTTPServer
   private let isOperator: Bool
   private let peer: String
   private var parser: HTTPParser
@@ -71,7 +71,7 @@ final class HTTPConnection {
   private func refuse(_ fault: HTTPFault) {
     let error = APIError(fault.status, "bad-http", "The request was refused: \(fault.reason).")
     isFinished = true
-    send(.problem(error, requestID: server.nextRequestID()), keepAlive: false, isHead: false)
+    send(.problem(error, requestID: server.nextRequestID().description), keepAlive: false, isHead: false)
   }
 
   // MARK: Answering
@@ -92,7 +92,7 @@ final class HTTPConnection {
       case .later(let handler): LoopActor.begin { await self.answerLater(handler, context) }
       }
     } catch {
-      respond(.problem(error, requestID: id), to: request)
+      respond(.problem(error, requestID: id.description), to: request)
     }
   }
 
@@ -102,8 +102,8 @@ final class HTTPConnection {
     do throws(APIError) {
       reply(try await handler(context), to: context)
     } catch {
-      if error.status == 500 { server.onFault(context.requestID, error.message) }
-      respond(.problem(error, requestID: context.requestID), to: context.request)
+      if error.status == 500 { server.onFault(context.requestID.description, error.message) }
+      respond(.problem(error, requestID: context.requestID.description), to: context.request)
     }
     process()
   }

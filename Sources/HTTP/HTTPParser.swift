@@ -180,7 +180,14 @@ package struct HTTPParser {
     request.method = text(line.lowerBound..<first)
     let target = first + 1..<last
     guard !target.isEmpty, buffer[target].allSatisfy({ $0 > 32 && $0 < 127 && $0 != 35 }) else { throw bad }
+    if buffer[target.lowerBound] == 47 { return readOrigin(target) }
     try readTarget(text(target))
+  }
+
+  private mutating func readOrigin(_ target: Range<Int>) {
+    guard let mark = buffer[target].firstIndex(of: 63) else { return request.path = text(target) }
+    request.path = text(target.lowerBound..<mark)
+    request.query = text(mark + 1..<target.upperBound)
   }
 
   private mutating func readVersion(_ range: Range<Int>) throws(HTTPFault) {
@@ -235,36 +242,55 @@ package struct HTTPParser {
 
   // MARK: Framing
 
+  /// The headers that say where the request ends and what follows, found in one pass.
+  private struct Framing {
+    var hosts: [String] = []
+    var codings: [String] = []
+    var lengths: [String] = []
+    var options: [String] = []
+    var expectations: [String] = []
+
+    init(_ headers: [(name: String, value: String)]) {
+      for (name, value) in headers {
+        switch name.utf8.count {
+        case 4 where name.isEqualWithoutCase(to: "host"): hosts.append(value)
+        case 6 where name.isEqualWithoutCase(to: "expect"): expectations.append(value.asciiLowercased)
+        case 10 where name.isEqualWithoutCase(to: "connection"): options.append(value.asciiLowercased)
+        case 14 where name.isEqualWithoutCase(to: "content-length"): lengths.append(value)
+        case 17 where name.isEqualWithoutCase(to: "transfer-encoding"): codings.append(value)
+        default: break
+        }
+      }
+    }
+
+    func has(_ option: String) -> Bool { options.contains { $0 == option || $0.split(separator: ",").contains { String($0).trimmed == option } } }
+  }
+
   private mutating func frameBody() throws(HTTPFault) -> Event?? {
-    try checkHost()
-    let options = request.list("connection")
-    request.wantsKeepAlive = request.isHTTP10 ? options.contains("keep-alive") : !options.contains("close")
-    let codings = values("transfer-encoding")
-    let lengths = values("content-length")
-    if !codings.isEmpty {
-      guard lengths.isEmpty else { throw HTTPFault(status: 400, reason: "both Content-Length and Transfer-Encoding") }
-      guard !request.isHTTP10, codings.count == 1 else {
+    let framing = Framing(request.headers)
+    try checkHost(framing.hosts)
+    request.wantsKeepAlive = request.isHTTP10 ? framing.has("keep-alive") : !framing.has("close")
+    if !framing.codings.isEmpty {
+      guard framing.lengths.isEmpty else {
+        throw HTTPFault(status: 400, reason: "both Content-Length and Transfer-Encoding")
+      }
+      guard !request.isHTTP10, framing.codings.count == 1 else {
         throw HTTPFault(status: 400, reason: "Transfer-Encoding is not allowed like this")
       }
-      guard codings[0].asciiLowercased == "chunked" else {
+      guard framing.codings[0].asciiLowercased == "chunked" else {
         throw HTTPFault(status: 501, reason: "the only transfer coding is chunked")
       }
       phase = .chunkSize
       trailerBytes = 0
-    } else if !lengths.isEmpty {
-      phase = .body(length: try Self.length(lengths, limit: limits.bodyBytes))
+    } else if !framing.lengths.isEmpty {
+      phase = .body(length: try Self.length(framing.lengths, limit: limits.bodyBytes))
     } else {
       return .some(.request(request))
     }
-    return try continueIfExpected()
+    return try continueIfExpected(framing.expectations)
   }
 
-  private func values(_ name: String) -> [String] {
-    request.headers.filter { $0.name.isEqualWithoutCase(to: name) }.map(\.value)
-  }
-
-  private func checkHost() throws(HTTPFault) {
-    let hosts = values("host")
+  private func checkHost(_ hosts: [String]) throws(HTTPFault) {
     guard hosts.count == 1 || request.isHTTP10 && hosts.isEmpty else {
       throw HTTPFault(status: 400, reason: hosts.isEmpty ? "no Host header" : "more than one Host header")
     }
@@ -281,8 +307,7 @@ package struct HTTPParser {
     return length
   }
 
-  private func continueIfExpected() throws(HTTPFault) -> Event?? {
-    let expectations = request.list("expect")
+  private func continueIfExpected(_ expectations: [String]) throws(HTTPFault) -> Event?? {
     guard !expectations.isEmpty, !request.isHTTP10 else { return .some(nil) }
     guard expectations == ["100-continue"] else {
       throw HTTPFault(status: 417, reason: "the only expectation met here is 100-continue")
@@ -361,23 +386,21 @@ package struct HTTPParser {
 
   /// `host[:port]` of RFC 3986 §3.2.2, without user information.
   private static func isHost(_ text: String) -> Bool {
-    guard !text.isEmpty else { return true }
-    var name = text[...]
-    if text.hasPrefix("[") {
-      guard let end = text.firstIndex(of: "]"),
-        text[text.index(after: text.startIndex)..<end].utf8.allSatisfy({
-          Hex.value($0) != nil || $0 == 58 || $0 == 46
-        })
-      else { return false }
-      name = text[text.index(after: end)...]
-      guard name.isEmpty || name.hasPrefix(":") else { return false }
+    var bytes = Substring(text).utf8
+    if bytes.first == 91 {
+      guard let end = bytes.firstIndex(of: 93) else { return false }
+      let address = bytes[..<end].dropFirst()
+      guard address.allSatisfy({ Hex.value($0) != nil || $0 == 58 || $0 == 46 }) else { return false }
+      bytes = bytes[bytes.index(after: end)...]
+      guard bytes.isEmpty || bytes.first == 58 else { return false }
     }
-    let parts = name.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-    let isNameValid =
-      parts.first?.utf8.allSatisfy {
-        isToken($0) || $0 == 33 || $0 == 40 || $0 == 41 || $0 == 59 || $0 == 61 || $0 == 44
-      } ?? true
-    return isNameValid && (parts.count < 2 || parts[1].utf8.allSatisfy { (48...57).contains($0) })
+    let colon = bytes.firstIndex(of: 58) ?? bytes.endIndex
+    return bytes[..<colon].allSatisfy(isHostByte) && bytes[colon...].dropFirst().allSatisfy { (48...57).contains($0) }
+  }
+
+  /// A byte of a registered name: unreserved, sub-delims and escapes.
+  private static func isHostByte(_ byte: UInt8) -> Bool {
+    isToken(byte) && byte != 94 && byte != 96 && byte != 124 && byte != 35 || [40, 41, 44, 59, 61].contains(byte)
   }
 }
 

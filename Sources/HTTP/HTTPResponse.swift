@@ -38,19 +38,40 @@ package struct HTTPResponse: Sendable {
   /// The head and body as bytes. `HEAD` gets the length of a body it is not sent.
   func encoded(keepAlive: Bool, isHead: Bool, date: [UInt8]) -> [UInt8] {
     var out: [UInt8] = []
-    out.reserveCapacity(256 + (isHead ? 0 : body.count))
-    out.append(contentsOf: "HTTP/1.1 \(status) \(HTTPStatus.reason(status))\r\nDate: ".utf8)
+    out.reserveCapacity(320 + (isHead ? 0 : body.count))
+    out.append("HTTP/1.1 ")
+    out.append(decimal: status)
+    out.append(" ")
+    out.append(contentsOf: HTTPStatus.reason(status).utf8)
+    out.append("\r\nDate: ")
     out.append(contentsOf: date)
     if let contentType {
-      out.append(contentsOf: "\r\nContent-Type: ".utf8)
+      out.append("\r\nContent-Type: ")
       out.append(contentsOf: contentType.utf8)
     }
-    for (name, value) in headers { out.append(contentsOf: "\r\n\(name): \(value)".utf8) }
-    if status != 204, status != 304 { out.append(contentsOf: "\r\nContent-Length: \(body.count)".utf8) }
-    if !keepAlive { out.append(contentsOf: "\r\nConnection: close".utf8) }
-    out.append(contentsOf: "\r\nX-Content-Type-Options: nosniff\r\n\r\n".utf8)
+    for (name, value) in headers {
+      out.append("\r\n")
+      out.append(contentsOf: name.utf8)
+      out.append(": ")
+      out.append(contentsOf: value.utf8)
+    }
+    if status != 204, status != 304 {
+      out.append("\r\nContent-Length: ")
+      out.append(decimal: body.count)
+    }
+    if !keepAlive { out.append("\r\nConnection: close") }
+    out.append("\r\nX-Content-Type-Options: nosniff\r\n\r\n")
     if !isHead { out.append(contentsOf: body) }
     return out
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func append(_ text: StaticString) { text.withUTF8Buffer { append(contentsOf: $0) } }
+
+  fileprivate mutating func append(decimal number: Int) {
+    if number >= 10 { append(decimal: number / 10) }
+    append(UInt8(48 + number % 10))
   }
 }
 

@@ -43,7 +43,7 @@ package final class HTTPServer {
   /// - Parameter isOperator: what comes in is the operator: the socket in the runtime folder.
   @discardableResult
   package func listen(at place: Listener.Place, isOperator: Bool = false) throws(StreamFailure) -> Int {
-    let listener = try Listener(at: place) { [weak self] stream in self?.accept(stream, isOperator: isOperator) }
+    let listener = try Listener(at: place) { [self] stream in accept(stream, isOperator: isOperator) }
     listeners.append(listener)
     return listener.port
   }
@@ -66,17 +66,17 @@ package final class HTTPServer {
 
   func date() -> [UInt8] { dateLine.now() }
 
-  func nextRequestID() -> String {
+  func nextRequestID() -> RequestID {
     requestCount += 1
-    return instance + "-" + String(requestCount)
+    return RequestID(instance: instance, number: requestCount)
   }
 
   /// Once a second while anybody is connected: end what is past its deadline.
   private func sweepSoon() {
     guard !isSweeping else { return }
     isSweeping = true
-    LoopActor.loop.after(.seconds(1)) { [weak self] in
-      guard let self else { return }
+    // Strong on purpose: a weak reference would slow every request by a side table. The sweep ends with the last client.
+    LoopActor.loop.after(.seconds(1)) { [self] in
       isSweeping = false
       let now = Moment.now()
       for connection in connections.values where connection.deadline < now { connection.timeOut() }

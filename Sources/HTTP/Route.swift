@@ -30,6 +30,13 @@ package struct Caller: Sendable {
   }
 }
 
+/// Names a request in answers and in the log; made into text only when somebody asks.
+package struct RequestID: Sendable, CustomStringConvertible {
+  let instance: String
+  let number: UInt64
+  package var description: String { "\(instance)-\(number)" }
+}
+
 package struct RequestContext: Sendable {
   package let request: HTTPRequest
   package let caller: Caller?
@@ -37,9 +44,9 @@ package struct RequestContext: Sendable {
   package let path: [String: String]
   /// The address of the client, taken from a trusted proxy's `X-Real-IP` where there is one.
   package let client: String
-  package let requestID: String
+  package let requestID: RequestID
 
-  package init(request: HTTPRequest, caller: Caller?, path: [String: String], client: String, requestID: String) {
+  package init(request: HTTPRequest, caller: Caller?, path: [String: String], client: String, requestID: RequestID) {
     (self.request, self.caller, self.path, self.client, self.requestID) = (request, caller, path, client, requestID)
   }
 

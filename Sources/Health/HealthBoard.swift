@@ -50,6 +50,7 @@ package final class HealthBoard: Sendable {
     var raised: [String: Raised] = [:]
     var links: [Link] = []
     var since: Timestamp
+    var revision: UInt64 = 1
   }
 
   private let state: Mutex<State>
@@ -65,6 +66,7 @@ package final class HealthBoard: Sendable {
     let now = clock()
     state.withLock { state in
       let key = Self.key(condition.code, subject)
+      state.revision += 1
       let since = state.raised[key]?.since ?? now
       if state.raised.isEmpty { state.since = now }
       state.raised[key] = Raised(condition: condition, since: since, detail: detail)
@@ -75,15 +77,20 @@ package final class HealthBoard: Sendable {
     let now = clock()
     state.withLock { state in
       guard state.raised.removeValue(forKey: Self.key(condition.code, subject)) != nil else { return }
+      state.revision += 1
       if state.raised.isEmpty { state.since = now }
     }
   }
+
+  /// Changes with every change of the board, so that a rendering can be kept for as long as it is true.
+  package var revision: UInt64 { state.withLock { $0.revision } }
 
   private static func key(_ code: String, _ subject: String?) -> String { subject.map { "\(code) \($0)" } ?? code }
 
   package func setLink(_ name: String, _ linkState: LinkState, code: String? = nil) {
     let now = clock()
     state.withLock { state in
+      state.revision += 1
       let index = state.links.firstIndex { $0.name == name } ?? state.links.count
       if index == state.links.count { state.links.append(Link(name: name, state: linkState, since: now, code: code)) }
       if state.links[index].state != linkState { state.links[index].since = now }

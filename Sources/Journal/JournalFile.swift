@@ -63,7 +63,8 @@ package final class JournalFile: @unchecked Sendable {
       return try database.transaction { () throws(SQLiteError) in
         var kept: [JournalEntry] = []
         kept.reserveCapacity(entries.count)
-        for entry in entries { if let entry = try insert(entry) { kept.append(entry) } }
+        let now = Timestamp.now()
+        for entry in entries { if let entry = try insert(entry, at: now) { kept.append(entry) } }
         return kept
       }
     } catch {
@@ -72,7 +73,7 @@ package final class JournalFile: @unchecked Sendable {
     }
   }
 
-  private func insert(_ entry: JournalEntry) throws(SQLiteError) -> JournalEntry? {
+  private func insert(_ entry: JournalEntry, at now: Timestamp) throws(SQLiteError) -> JournalEntry? {
     let placed = entry.placed(at: Position(head.value + 1))
     let statement = try database.statement(
       """
@@ -83,46 +84,49 @@ package final class JournalFile: @unchecked Sendable {
     statement.bind(placed.position.value, at: 1)
     statement.bind(placed.id.uuid.bytes, at: 2)
     statement.bind(placed.occurredAt.microseconds, at: 3)
-    statement.bind(Timestamp.now().microseconds, at: 4)
+    statement.bind(now.microseconds, at: 4)
     statement.bind(placed.tenant.uuid.bytes, at: 5)
     statement.bind(placed.type, at: 6)
     statement.bind(placed.source, at: 7)
     if let id = placed.callID { statement.bind(id.uuid.bytes, at: 8) } else { statement.bindNull(at: 8) }
-    if let call = placed.call { statement.bind(call, at: 9) } else { statement.bindNull(at: 9) }
     statement.bind(placed.detail, at: 10)
     defer { statement.reset() }
-    _ = try statement.step()
+    if let call = placed.call {
+      _ = try statement.withBytes(call, at: 9) { () throws(SQLiteError) in try statement.step() }
+    } else {
+      statement.bindNull(at: 9)
+      _ = try statement.step()
+    }
     guard database.changes > 0 else { return nil }
     head = placed.position
     if oldest == .start { oldest = placed.position }
-    try track(placed)
+    try track(placed, entry.model)
     return placed
   }
 
   /// Which calls are open, and the summary row of each that ended.
-  private func track(_ entry: JournalEntry) throws(SQLiteError) {
+  private func track(_ entry: JournalEntry, _ call: Call?) throws(SQLiteError) {
     guard let id = entry.callID else { return }
     if entry.type == CallEvent.Kind.ended.type {
       openCalls.remove(id.uuid)
       try database.rows("DELETE FROM open_calls WHERE call_id = ?", .blob(id.uuid.bytes))
-      try summarize(entry, id)
+      if let call { try summarize(entry, call) }
     } else if openCalls.insert(id.uuid).inserted {
       try database.rows("INSERT OR IGNORE INTO open_calls (call_id) VALUES (?)", .blob(id.uuid.bytes))
     }
   }
 
-  private func summarize(_ entry: JournalEntry, _ id: CallID) throws(SQLiteError) {
-    guard let bytes = entry.call, let json = try? JSONValue(parsing: bytes), let call = Call(json) else { return }
+  private func summarize(_ entry: JournalEntry, _ call: Call) throws(SQLiteError) {
     let numbers =
       [call.from?.raw, call.to?.raw, call.from?.e164, call.to?.e164].compactMap(\.self) + call.legs.map(\.party.id)
     try database.rows(
       """
       INSERT OR IGNORE INTO calls (tenant, started, call_id, ended, direction, disposition, queue, numbers, call)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-      """, .blob(entry.tenant.uuid.bytes), .int(call.startedAt.microseconds), .blob(id.uuid.bytes),
+      """, .blob(entry.tenant.uuid.bytes), .int(call.startedAt.microseconds), .blob(call.id.uuid.bytes),
       .int((call.endedAt ?? entry.occurredAt).microseconds), .text(call.direction.rawValue),
       .text(call.disposition?.rawValue ?? ""), call.queue.map { .text($0) } ?? .null,
-      .text(" " + numbers.joined(separator: " ") + " "), .blob(bytes))
+      .text(" " + numbers.joined(separator: " ") + " "), .blob(entry.call ?? []))
   }
 
   // MARK: Read

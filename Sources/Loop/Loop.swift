@@ -34,6 +34,12 @@ extension LoopActor {
   }
 }
 
+/// Something that gathered output during a turn and sends it at the turn's end.
+@LoopActor
+package protocol Flushable: AnyObject {
+  func flush()
+}
+
 /// What epoll said of a descriptor.
 package struct PollEvents: OptionSet, Sendable {
   package let rawValue: UInt32
@@ -61,6 +67,7 @@ package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   private var slots: [Slot] = []
   private var freeSlots: [Int] = []
   private var turnEnds: [@LoopActor () -> Void] = []
+  private var dirty: [any Flushable] = []
   private var timers = TimerHeap()
   private var isStopped = false
   private var turnStart = Moment.now()
@@ -200,8 +207,14 @@ package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   /// Runs once, when this turn's handlers and jobs are done: the place to send what they wrote.
   @LoopActor package func atTurnEnd(_ body: @escaping @LoopActor () -> Void) { turnEnds.append(body) }
 
+  /// Flushes it once at the end of this turn. The caller makes sure to ask only once a turn.
+  @LoopActor package func flushAtTurnEnd(_ output: any Flushable) { dirty.append(output) }
+
   @LoopActor private func endTurn() {
-    while !turnEnds.isEmpty {
+    while !turnEnds.isEmpty || !dirty.isEmpty {
+      let outputs = dirty
+      dirty.removeAll(keepingCapacity: true)
+      for output in outputs { output.flush() }
       let bodies = turnEnds
       turnEnds.removeAll(keepingCapacity: true)
       for body in bodies { body() }

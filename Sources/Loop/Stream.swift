@@ -25,7 +25,7 @@ package enum StreamEnd: Hashable, Sendable {
 }
 
 @LoopActor
-package final class Stream {
+package final class Stream: Flushable {
   package var onBytes: @LoopActor (UnsafeRawBufferPointer) -> Void = { _ in }
   package var onEnd: @LoopActor (StreamEnd) -> Void = { _ in }
   /// Called when everything written has left for the kernel.
@@ -55,7 +55,8 @@ package final class Stream {
   package init(descriptor: Int32, isConnecting: Bool = false) {
     self.descriptor = descriptor
     self.isConnecting = isConnecting
-    registration = loop.watch(descriptor, for: interest) { [weak self] events in self?.ready(events) }
+    // The loop keeps the stream until it ends: a strong reference, since weak ones cost a side table on every event.
+    registration = loop.watch(descriptor, for: interest) { [self] events in ready(events) }
   }
 
   /// Begins a TCP connection; `onConnected` or `onEnd` follows. Numeric hosts and `localhost` do not block.
@@ -71,8 +72,6 @@ package final class Stream {
     guard descriptor >= 0 else { throw StreamFailure(peer: peer, code: -descriptor) }
     self.init(descriptor: descriptor, isConnecting: true)
   }
-
-  deinit { if !isClosed { Glibc.close(descriptor) } }
 
   /// The peer's address without its port; `local` for a Unix socket.
   package var peerAddress: String {
@@ -107,13 +106,11 @@ package final class Stream {
   private func markDirty() {
     guard !isDirty, !waitsForWritable else { return }
     isDirty = true
-    loop.atTurnEnd { [self] in
-      isDirty = false
-      flush()
-    }
+    loop.flushAtTurnEnd(self)
   }
 
-  private func flush() {
+  package func flush() {
+    isDirty = false
     while queueHead < queue.count, !isClosed, !isConnecting {
       let sent = send()
       if sent == -Int(EAGAIN) { return waitForWritable(true) }

@@ -58,7 +58,7 @@ extension RelayEventStream: FeedSink {
   func send(_ entry: RenderedEntry) {
     lastWrite = Moment.now()
     stream.write(
-      entry.frame(.serverSentEvent(.native)) { entry in
+      entry.frame(.nativeStream) { entry in
         Array("id: \(entry.position)\ndata: ".utf8) + Dialect.native.render(entry) + [10, 10]
       })
   }

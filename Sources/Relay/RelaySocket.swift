@@ -65,7 +65,7 @@ extension RelaySocket: FeedSink {
   var queuedBytes: Int { session.queuedBytes }
 
   func send(_ entry: RenderedEntry) {
-    let frame = entry.frame(.webSocket(dialect)) { [dialect] entry in
+    let frame = entry.frame(dialect == .relay ? .relaySocket : .nativeSocket) { [dialect] entry in
       WebSocketEncoder.frame(.text, dialect.render(entry))
     }
     if session.queuedBytes + frame.count > config.clientQueueBytes { return closeTooSlow() }

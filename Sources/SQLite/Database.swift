@@ -35,7 +35,8 @@ package enum SQLValue: Equatable, Sendable {
 /// One connection. Used from one thread at a time (`SQLITE_OPEN_NOMUTEX`); its owner is a `Worker`.
 package final class Database: @unchecked Sendable {
   private let handle: OpaquePointer
-  private var statements: [String: Statement] = [:]
+  /// By the address of the literal, which is the same for the same place in the program.
+  private var statements: [UnsafePointer<UInt8>: Statement] = [:]
 
   /// Opens or creates the file in WAL mode with `synchronous=FULL`: a commit that returned is on disk.
   package init(path: String) throws(SQLiteError) {
@@ -62,13 +63,12 @@ package final class Database: @unchecked Sendable {
 
   /// A kept statement for this text; compiled once.
   package func statement(_ sql: StaticString) throws(SQLiteError) -> Statement {
-    let text = "\(sql)"
-    if let known = statements[text] {
+    if let known = statements[sql.utf8Start] {
       known.reset()
       return known
     }
-    let made = try Statement(handle, text)
-    statements[text] = made
+    let made = try Statement(handle, "\(sql)")
+    statements[sql.utf8Start] = made
     return made
   }
 
@@ -174,6 +174,17 @@ package final class Statement {
   }
 
   package func bindNull(at place: Int32) { sqlite3_bind_null(handle, place) }
+
+  /// Binds without a copy for as long as `body` runs, which must step the statement.
+  package func withBytes<T>(
+    _ bytes: [UInt8], at place: Int32, _ body: () throws(SQLiteError) -> T
+  ) throws(SQLiteError) -> T {
+    let result: Result<T, SQLiteError> = bytes.withUnsafeBytes { raw in
+      sqlite3_bind_blob(handle, place, raw.baseAddress, Int32(raw.count), nil)
+      return Result { () throws(SQLiteError) in try body() }
+    }
+    return try result.get()
+  }
 
   /// True while there is a row to read.
   package func step() throws(SQLiteError) -> Bool {

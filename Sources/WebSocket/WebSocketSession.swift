@@ -30,7 +30,7 @@ package final class WebSocketSession {
     self.stream = stream
     self.role = role
     decoder = WebSocketDecoder(role: role, messageLimit: messageLimit)
-    stream.onBytes = { [weak self] bytes in self?.received(bytes) }
+    stream.onBytes = { [unowned self] bytes in self.received(bytes) }
     stream.onEnd = { [self] end in ended(end) }
     decoder.feed(received)
   }

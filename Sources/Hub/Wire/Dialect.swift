@@ -40,20 +40,19 @@ package enum Dialect: Int, CaseIterable, Sendable {
 @LoopActor
 package final class RenderedEntry {
   package let entry: JournalEntry
-  private var frames: [FrameKind: Chunk] = [:]
+  private var frames: [Chunk?] = [nil, nil, nil]
 
   /// A rendering as it stands on the wire.
-  package enum FrameKind: Hashable, Sendable {
-    case webSocket(Dialect)
-    case serverSentEvent(Dialect)
+  package enum FrameKind: Int, Sendable {
+    case relaySocket, nativeSocket, nativeStream
   }
 
   package init(_ entry: JournalEntry) { self.entry = entry }
 
   package func frame(_ kind: FrameKind, _ make: @LoopActor (JournalEntry) -> [UInt8]) -> Chunk {
-    if let known = frames[kind] { return known }
+    if let known = frames[kind.rawValue] { return known }
     let made = Chunk(make(entry))
-    frames[kind] = made
+    frames[kind.rawValue] = made
     return made
   }
 }

@@ -1,0 +1,222 @@
+"""Runs the benchmarks of scripts/bench.sh and prints one table: ours, the peer's, the ratio, the budget."""
+import json, os, re, signal, statistics, subprocess, sys, tempfile, time, urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SIDETONE = f"{ROOT}/.build/release/sidetone"
+BENCH = f"{ROOT}/.build/release/bench"
+PEERS = f"{ROOT}/.build/peers"
+ROUNDS = int(sys.argv[1])
+BUDGETS = json.load(open(f"{ROOT}/Benchmarks/budgets.json"))
+TICK = os.sysconf("SC_CLK_TCK")
+rows = []
+
+
+def out(*command, **more):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True, **more).stdout
+
+
+def first(text, pattern=r"[\d.]+"):
+    return float(re.search(pattern, text).group(0))
+
+
+def cpu(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def rss(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read()).group(1)) / 1024
+
+
+def report(name, ours, peer, unit, ratio=None, note=""):
+    budget = BUDGETS.get(name)
+    value = ours if ratio is None else ratio
+    met = "" if budget is None else ("met" if (value >= budget["at_least"] if "at_least" in budget else value <= budget["at_most"]) else "MISSED")
+    goal = "" if budget is None else (f">= {budget['at_least']}" if "at_least" in budget else f"<= {budget['at_most']}")
+    rows.append((name, ours, peer, unit, ratio, goal, met, note))
+    print(f"{name:34} {ours:>12.2f} {'' if peer is None else format(peer, '>12.2f'):>12} {unit:12} {'' if ratio is None else format(ratio, '.2f'):>6} {goal:>9} {met:7} {note}", flush=True)
+
+
+def alternate(*jobs):
+    """Medians of each job over the rounds, run in turn so that the machine's moods hit all alike."""
+    results = [[] for _ in jobs]
+    for _ in range(ROUNDS):
+        for index, job in enumerate(jobs):
+            results[index].append(job())
+    return [statistics.median(found) for found in results]
+
+
+class Agent:
+    """A release agent in a folder of its own, linked to amiblast where a rate is given."""
+
+    def __init__(self, rate=None, seconds=0):
+        self.folder = tempfile.mkdtemp(prefix="sidetone-bench-")
+        self.blast = None
+        link = ""
+        if rate:
+            self.ami = 25038
+            self.blast = subprocess.Popen([f"{PEERS}/amiblast", str(self.ami), str(rate), str(seconds), "wait"], stdin=subprocess.PIPE)
+            open(f"{self.folder}/secret", "w").write("x")
+            link = f"[asterisk]\nport = {self.ami}\nusername = a\nsecret_file = {self.folder}/secret\n"
+        self.port = 28082
+        open(f"{self.folder}/s.conf", "w").write(f"[agent]\ndata_dir = {self.folder}\n[http]\nlisten = 127.0.0.1:{self.port}\n[limits]\nrelay_per_minute = 100000000\n[log]\nlevel = warning\n{link}")
+        self.process = subprocess.Popen([SIDETONE, "serve", "--config", f"{self.folder}/s.conf"], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline().startswith("ready")
+        self.pid = self.process.pid
+        self.key = out(SIDETONE, "keys", "create", "--name", "bench", "--config", f"{self.folder}/s.conf").split()[0]
+        time.sleep(0.5)
+
+    def go(self):
+        self.blast.stdin.write(b"go\n")
+        self.blast.stdin.flush()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        if self.blast:
+            self.blast.kill()
+            self.blast.wait()
+        subprocess.run(["rm", "-rf", self.folder])
+
+
+# --- rooms by themselves
+
+def decode_and_append():
+    traffic = f"{ROOT}/Tests/Fixtures/asterisk/ami/burst-20.txt"
+    ours, peer = alternate(lambda: first(out(BENCH, "decode", traffic, 600)), lambda: first(out(f"{PEERS}/memchr", traffic, 1500)))
+    report("decode", ours, peer, "MB/s", ours / peer, "peer: a bare memchr pass")
+    text = out(BENCH, "decode", traffic, 600)
+    report("decode events", first(text, r"\d+(?= events/s)"), None, "events/s")
+    report("decode and normalise", first(out(BENCH, "normalise", traffic, 100)), None, "events/s")
+    folder = tempfile.mkdtemp(prefix="sidetone-bench-", dir=f"{ROOT}/.build")
+    def append():
+        text = out(BENCH, "append", f"{folder}/ours.db", 20000, 50)
+        subprocess.run(f"rm -f {folder}/ours.db*", shell=True)
+        return first(text, r"\d+(?= rows/s)")
+    ours, peer = alternate(append, lambda: first(out(f"{PEERS}/baresqlite", f"{folder}/bare.db", 20000, 50, 620)))
+    report("journal append", ours, peer, "rows/s", ours / peer, "peer: bare SQLite, same bytes, same durability")
+    subprocess.run(["rm", "-rf", folder])
+
+
+# --- HTTP against nginx
+
+def http():
+    agent = Agent()
+    body = urllib.request.urlopen(f"http://127.0.0.1:{agent.port}/relay/health").read()
+    folder = tempfile.mkdtemp(prefix="sidetone-nginx-")
+    open(f"{folder}/nginx.conf", "w").write(f"""worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error;
+events {{ worker_connections 2048; }}
+http {{ access_log off; keepalive_requests 100000000; server {{ listen 127.0.0.1:28083; location / {{ default_type application/json; return 200 '{body.decode()}'; }} }} }}""")
+    nginx = subprocess.Popen(["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"])
+    time.sleep(0.5)
+    worker = int(out("pgrep", "-P", nginx.pid).split()[0])
+    rates = {"ours": [], "peer": []}
+    def load(name, port, pid, path):
+        before = cpu(pid)
+        text = out("wrk", "-t1", "-c64", "-d4", f"http://127.0.0.1:{port}{path}")
+        count = first(text, r"\d+(?= requests in)")
+        rates[name].append(first(text, r"(?<=Requests/sec:)\s+[\d.]+"))
+        return (cpu(pid) - before) / count * 1e6
+    ours, peer = alternate(lambda: load("ours", agent.port, agent.pid, "/relay/health"), lambda: load("peer", 28083, worker, "/"))
+    report("HTTP CPU per request", ours, peer, "us", ours / peer, "peer: nginx return, same payload")
+    report("HTTP requests", statistics.median(rates["ours"]), statistics.median(rates["peer"]), "/s", statistics.median(rates["ours"]) / statistics.median(rates["peer"]))
+    nginx.terminate()
+    nginx.wait()
+    agent.stop()
+
+
+# --- WebSocket fan-out and latency
+
+def load_clients(port, clients, seconds, key=None, pid=None):
+    command = [f"{PEERS}/wsload", "--url", f"ws://127.0.0.1:{port}/relay/ws", "-n", str(clients), "-d", str(seconds), "--warmup", "1",
+               "--key", '"from":{"raw":"', "--clock", "real", "--unit", "us", "--json"]
+    if key:
+        command += ["-H", f"Authorization: Bearer {key}"]
+    if pid:
+        command += ["--pid", str(pid)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def ours_at(rate, clients, seconds):
+    agent = Agent(rate, seconds + 4)
+    load = load_clients(agent.port, clients, seconds, agent.key)
+    time.sleep(0.8)
+    agent.go()
+    time.sleep(1.2)
+    before = cpu(agent.pid)
+    found = json.loads(load.communicate()[0])
+    used = cpu(agent.pid) - before
+    agent.stop()
+    return found, used
+
+
+def bare_at(rate, clients, seconds, body=900):
+    bare = subprocess.Popen([f"{PEERS}/baresend", "28084", str(clients), str(rate), str(seconds + 4), str(body)], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.2)
+    load = load_clients(28084, clients, seconds)
+    found = json.loads(load.communicate()[0])
+    text = bare.communicate()[0]
+    return found, first(text)
+
+
+def fan_out():
+    ours_us, bare_us, ours_rate, bare_rate = [], [], [], []
+    for _ in range(ROUNDS):
+        found, used = ours_at(200, 1000, 5)
+        ours_us.append(used / max(1, deliveries(found)) * 1e6)
+        ours_rate.append(deliveries(found) / 5)
+        found, each = bare_at(200, 1000, 5)
+        bare_us.append(each)
+        bare_rate.append(deliveries(found) / 5)
+    ours, peer = statistics.median(ours_rate), statistics.median(bare_rate)
+    report("fan-out deliveries", ours, peer, "/s", ours / peer, "200 events/s to 1000 clients; peer: a bare C sender")
+    ours, peer = statistics.median(ours_us), statistics.median(bare_us)
+    report("fan-out CPU per delivery", ours, peer, "us", ours / peer)
+
+
+def deliveries(found):
+    return found["deliveries_per_s"] * 5
+
+
+def quantile(found, name):
+    return found["lat_us"][name] / 1000
+
+
+def latency():
+    for clients in (20, 200):
+        ours, peer, ours50 = [], [], []
+        for _ in range(ROUNDS):
+            found, _ = ours_at(500, clients, 5)
+            ours.append(quantile(found, "p99"))
+            ours50.append(quantile(found, "p50"))
+            found, _ = bare_at(500, clients, 5)
+            peer.append(quantile(found, "p99"))
+        mine, bare = statistics.median(ours), statistics.median(peer)
+        note = f"p50 {statistics.median(ours50):.2f} ms; AMI byte in to WebSocket byte out, 500 events/s"
+        report(f"latency p99, {clients} clients", mine, bare, "ms", mine / bare if clients == 200 else None, note)
+
+
+# --- memory and idleness
+
+def memory():
+    agent = Agent(rate=1, seconds=0)
+    time.sleep(2)
+    report("RSS idle", rss(agent.pid), None, "MB")
+    before, start = cpu(agent.pid), time.time()
+    time.sleep(60)
+    report("idle CPU over 60 s", (cpu(agent.pid) - before) / (time.time() - start) * 100, None, "% of a core")
+    load = subprocess.Popen([f"{PEERS}/wsload", "--url", f"ws://127.0.0.1:{agent.port}/relay/ws", "-n", "1000", "-d", "4", "--idle", "-H", f"Authorization: Bearer {agent.key}"], stdout=subprocess.DEVNULL)
+    time.sleep(3)
+    report("RSS with 1000 clients", rss(agent.pid), None, "MB")
+    load.kill()
+    load.wait()
+    agent.stop()
+
+
+print(f"{'what':34} {'Sidetone':>12} {'peer':>12} {'unit':12} {'ratio':>6} {'goal':>9}", flush=True)
+parts = [decode_and_append, http, latency, fan_out, memory]
+for part in [part for part in parts if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]:
+    part()
+missed = [row[0] for row in rows if row[6] == "MISSED"]
+print(f"\n{sum(1 for row in rows if row[6] == 'met')} budgets met, {len(missed)} missed{': ' + ', '.join(missed) if missed else ''}")
+sys.exit(1 if missed else 0)

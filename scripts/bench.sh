@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Measures Sidetone against a named peer or limit in the same run, medians of alternating rounds, and compares with
+# Benchmarks/budgets.json: scripts/bench.sh [ROUNDS, 3]. Takes a few minutes; wants an otherwise idle machine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/dependencies.sh
+command -v wrk > /dev/null || { apt-get update -qq && apt-get install -y -qq wrk; }
+echo "== building"
+swift build -c release --static-swift-stdlib --product sidetone
+swift build -c release --static-swift-stdlib --product bench
+out=".build/peers"
+mkdir -p "$out"
+for peer in memchr baresqlite baresend amiblast wsload; do
+  gcc -O2 -D_GNU_SOURCE -pthread -o "$out/$peer" "Benchmarks/$peer.c" -lsqlite3 -lcrypto -lm
+done
+exec python3 Benchmarks/run.py "${1:-3}"
