@@ -1,11 +1,19 @@
 #!/usr/bin/env bash
-# Debian packages that building and testing need. Says what it installs; does nothing when all are there.
+# Debian packages that building (build) or building and testing (the default) need. Installs what is missing and
+# says so; with --missing only names it.
 set -euo pipefail
-wanted=(libsqlite3-dev libssl-dev libsystemd-dev pkg-config nginx-light gcc python3)
+only_name=""
+if [ "${1:-}" = "--missing" ]; then only_name=yes && shift; fi
+wanted=(libsqlite3-dev libssl-dev libsystemd-dev pkg-config)
+[ "${1:-}" = "build" ] || wanted+=(nginx-light gcc python3 util-linux)
 missing=()
 for package in "${wanted[@]}"; do
-  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  dpkg-query -W -f='${Status}' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")
 done
+if [ -n "$only_name" ]; then
+  echo "${missing[*]:-all there}"
+  exit 0
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 echo "== installing ${missing[*]}"
 sudo=""

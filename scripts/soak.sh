@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# The durability tests with the stated figures, and a start behind a million entries: scripts/soak.sh
+# Output is kept in docs/measurements/DATE-soak.txt. Takes about a quarter of an hour.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/dependencies.sh
+mkdir -p docs/measurements
+report="docs/measurements/$(date +%F)-soak.txt"
+swift build --build-tests
+swift build -c release --static-swift-stdlib --product sidetone
+swift build -c release --static-swift-stdlib --product bench
+{
+  echo "soak of $(date -u +%FT%TZ), $(nproc) cores"
+  echo "== kill -9, 50 times under 1000 events/s; 1000 clients with random cuts for 60 s"
+  SIDETONE_SOAK_KILLS=50 SIDETONE_SOAK_CLIENTS=1000 SIDETONE_SOAK_RESUME_SECONDS=60 \
+    swift test --skip-build --filter DurabilityTests 2>&1 | grep -E '^(killed|[0-9]+ clients)|Test run with|✘'
+  echo "== restart behind a million entries"
+  folder="$(mktemp -d)"
+  .build/release/bench append "$folder/journal.db" 1000000 500
+  printf '[agent]\ndata_dir = %s\n[http]\nlisten = 127.0.0.1:0\n[log]\nlevel = error\n' "$folder" > "$folder/s.conf"
+  for _ in 1 2 3; do
+    python3 scripts/restart-time.py .build/release/sidetone "$folder/s.conf"
+  done
+  rm -rf "$folder"
+} | tee "$report"
