@@ -45,12 +45,19 @@ package final class Agent {
   private var exitCode: Int32?
   private let startedAt = Moment.now()
 
-  package init(_ config: AgentConfig) { self.config = config }
+  private let handledSignals: [Int32]
+
+  /// - Parameter handledSignals: signals that end the agent in good order; none for an agent that serves one command.
+  package init(_ config: AgentConfig, handlingSignals handledSignals: [Int32] = []) {
+    (self.config, self.handledSignals) = (config, handledSignals)
+  }
 
   // MARK: Start
 
   /// - Parameter isQuiet: says nothing of being ready: for a command that needs the agent's rooms for a moment.
   package func start(isQuiet: Bool = false) async throws {
+    // Before the first thread starts: threads inherit the mask, and one that did not would take the signal and die of it.
+    if !handledSignals.isEmpty { signals = Signals(handledSignals) { [unowned self] _ in drain() } }
     try takeLock()
     let journal = try await Journal.open(path: config.journalPath)
     self.journal = journal
@@ -182,8 +189,7 @@ package final class Agent {
   }
 
   /// Runs until a signal or a failure ends it. Gives the exit code.
-  package func runUntilDone(handlingSignals handled: [Int32]) async -> Int32 {
-    signals = Signals(handled) { [unowned self] _ in drain() }
+  package func runUntilDone() async -> Int32 {
     if let exitCode { return exitCode }
     return await withCheckedContinuation { onDone = $0 }
   }

@@ -51,7 +51,8 @@ final class Pipeline: SourceOutlet {
   func restore() async throws {
     let open = try await journal.openCalls()
     board = makeBoard()
-    board.restore(open)
+    let last = try await journal.entries(after: Position(journal.head.value - 1), limit: 1).first
+    board.restore(open, lastSeen: last?.occurredAt)
     for (call, _) in open {
       for entry in try await journal.entries(of: call.id).suffix(1) { hub.remember(entry) }
     }

@@ -97,7 +97,7 @@ package struct AMISession: Sendable {
   package mutating func tick(at now: Moment, time: Timestamp) -> [Effect] {
     switch phase {
     case .banner, .challenge, .login: if now - openedAt > .seconds(10) { effects.append(.end(.silent)) }
-    case .boot(let until): if now >= until { beginSnapshot(now) }
+    case .boot(let until): if now >= until { bootedUnseen(now) }
     case .snapshot(let until): if now >= until { endSnapshot(time) }
     case .live: if now >= nextAudit { beginSnapshot(now) }
     }
@@ -229,11 +229,17 @@ package struct AMISession: Sendable {
     }
     guard case .snapshotChannel(let facts, _, let application, let data, _)? = decoder.observation(at: time)?.fact
     else { return }
-    effects.append(.observe(Observation(at: time, .application(facts, name: application, data: data))))
+    effects.append(.observe(Observation(at: time, .applicationFound(facts, name: application, data: data))))
   }
 
   private mutating func booted(_ now: Moment, _ time: Timestamp) {
     if case .boot = phase { beginSnapshot(now) }
+  }
+
+  /// FullyBooted is of class `system`: an account that is never told lacks it, and with it most of what is needed.
+  private mutating func bootedUnseen(_ now: Moment) {
+    effects.append(.denied(action: "events of class system"))
+    beginSnapshot(now)
   }
 
   // MARK: Snapshot

@@ -36,14 +36,17 @@ package final class AsteriskCommands {
   package func hangUp(_ call: Call) async throws(CommandRefusal) {
     let legs = live(call).sorted { ($0.role == .caller ? 0 : 1) < ($1.role == .caller ? 0 : 1) }
     guard !legs.isEmpty else { throw Self.gone }
+    // Each leg by itself: while the call is held or a consultation is on, they share no bridge that would end with one.
+    var isDone = false
     for leg in legs {
       do throws(CommandRefusal) {
-        return try await perform(AMIAction("Hangup", [("Channel", leg.channel), ("Cause", "16")]))
-      } catch  where error.kind == .notNow {
+        try await perform(AMIAction("Hangup", [("Channel", leg.channel), ("Cause", "16")]))
+        isDone = true
+      } catch where error.kind == .notNow {
         continue
       }
     }
-    throw Self.gone
+    if !isDone { throw Self.gone }
   }
 
   package func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal) {
@@ -81,6 +84,9 @@ package final class AsteriskCommands {
 
   package func resume(_ call: Call) async throws(CommandRefusal) {
     guard call.state == .held else { throw CommandRefusal(.notNow, "not-held", "The call is not held.") }
+    guard !call.legs.contains(where: \.isHolding) else {
+      throw CommandRefusal(.notNow, "held-by-telephone", "A telephone holds the call, and only it can take it back.")
+    }
     _ = try holdContext()
     let (agent, customer) = try pair(call)
     try await perform(
@@ -138,13 +144,18 @@ package final class AsteriskCommands {
   // MARK: Asking
 
   private func perform(_ action: AMIAction) async throws(CommandRefusal) {
-    guard let response = await source.perform(action) else {
+    switch await source.perform(action) {
+    case .answered(let response):
+      if !response.isSuccess { throw Self.refusal(action.name, response.message) }
+    case .notSent:
       throw CommandRefusal(
-        .unavailable, "link-down", "Asterisk did not answer.", remedy: "Try again when /relay/health shows the link up."
-      )
+        .unavailable, "link-down", "The link to Asterisk is down; nothing was sent.",
+        remedy: "Try again when /relay/health shows the link up.")
+    case .noAnswer:
+      throw CommandRefusal(
+        .outcomeUnknown, "outcome-unknown", "Asterisk took the command and did not answer; it may still carry it out.",
+        remedy: "Look at /relay/active-calls before sending it again.")
     }
-    guard !response.isSuccess else { return }
-    throw Self.refusal(action.name, response.message)
   }
 
   /// Asterisk's sentences as of release 22 (manager.c and the modules; Fixtures/asterisk/originate-failures).
@@ -169,7 +180,7 @@ package final class AsteriskCommands {
   /// From ListCommands, which names the actions this account may use; asked at most once a minute.
   private func actions() async -> Set<String>? {
     if let allowed, Moment.now() - allowedAt < .seconds(60) { return allowed }
-    guard let response = await source.perform(AMIAction("ListCommands")), response.isSuccess else { return nil }
+    guard case .answered(let response) = await source.perform(AMIAction("ListCommands")), response.isSuccess else { return nil }
     allowed = Set(response.headers.map { $0.key.asciiLowercased })
     allowedAt = Moment.now()
     return allowed

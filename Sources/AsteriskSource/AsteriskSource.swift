@@ -154,15 +154,23 @@ package final class AsteriskSource {
 
   // MARK: Commands
 
-  /// Performs an action; nil when the link is down, ends before the answer, or takes more than 10 s.
-  package func perform(_ action: AMIAction) async -> AMIResponse? {
-    guard isUp, let (id, effects) = session?.perform(action) else { return nil }
-    return await withCheckedContinuation { continuation in
+  /// What became of an action. One that was sent and not answered may still be carried out.
+  package enum Outcome: Sendable {
+    case answered(AMIResponse)
+    case notSent
+    case noAnswer
+  }
+
+  /// Performs an action; waits at most 10 s for its answer.
+  package func perform(_ action: AMIAction) async -> Outcome {
+    guard isUp, let (id, effects) = session?.perform(action) else { return .notSent }
+    let response: AMIResponse? = await withCheckedContinuation { continuation in
       waiting[id] = continuation
       LoopActor.loop.after(.seconds(10)) { [weak self] in self?.waiting.removeValue(forKey: id)?.resume(returning: nil)
       }
       perform(effects)
     }
+    return response.map { .answered($0) } ?? .noAnswer
   }
 
   /// Asks what runs on a channel; the answer comes as an observation.

@@ -162,6 +162,8 @@ int shim_peer(int fd, char *text, size_t size) {
 
 ssize_t shim_recv(int fd, void *bytes, size_t size) { return OR_ERRNO(recv(fd, bytes, size, 0)); }
 
+ssize_t shim_send(int fd, const void *bytes, size_t size) { return OR_ERRNO(send(fd, bytes, size, MSG_NOSIGNAL)); }
+
 ssize_t shim_writev(int fd, const struct iovec *parts, int count) {
   struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = count};
   return OR_ERRNO(sendmsg(fd, &message, MSG_NOSIGNAL));

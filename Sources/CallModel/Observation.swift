@@ -94,6 +94,8 @@ package struct Observation: Hashable, Sendable {
     case hangupRequestedByPBX(ChannelFacts)
     case hungUp(ChannelFacts, cause: Int)
     case application(ChannelFacts, name: String, data: String)
+    /// What runs on a channel now, as an answer to a question: it may have run for a while.
+    case applicationFound(ChannelFacts, name: String, data: String)
     case held(ChannelFacts)
     case unheld(ChannelFacts)
     case localPair(one: ChannelFacts, two: ChannelFacts)
@@ -125,7 +127,8 @@ package struct Observation: Hashable, Sendable {
     case recording(ChannelFacts, CallEvent.RecordingStep, reference: String?)
     case mailbox(String, new: Int, by: ChannelFacts?)
     case extensionState(exten: String, device: String, status: String)
-    case originateFailed(action: String, channel: String, reason: Int)
+    /// A channel that was asked for with this id was never made.
+    case originateFailed(id: String, channel: String)
     /// Some other event of a kind that only an unfiltered account is sent: proof that nothing is hidden from us.
     case unfilteredWitness
   }

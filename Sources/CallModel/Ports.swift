@@ -25,6 +25,8 @@ package struct CommandRefusal: Error, Sendable {
     case badTarget
     /// The link is down or the PBX does not answer.
     case unavailable
+    /// It was sent, and whether it was done is not known.
+    case outcomeUnknown
   }
 
   package let kind: Kind

@@ -4,9 +4,9 @@
 package final class Chunk: @unchecked Sendable {
   package let bytes: UnsafeRawBufferPointer
 
-  package init(_ source: some Collection<UInt8>) {
+  package init(_ source: [UInt8]) {
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: source.count, alignment: 1)
-    memory.copyBytes(from: source)
+    source.withUnsafeBytes { memory.copyMemory(from: $0) }
     bytes = UnsafeRawBufferPointer(memory)
   }
 

@@ -82,7 +82,7 @@ package final class Stream: Flushable {
 
   // MARK: Writing
 
-  package func write(_ bytes: some Collection<UInt8>) { write(Chunk(bytes)) }
+  package func write(_ bytes: [UInt8]) { write(Chunk(bytes)) }
 
   /// Queues the chunk; it leaves at the end of the turn. Ends the stream when the queue passes its bound.
   package func write(_ chunk: Chunk) {
@@ -123,6 +123,14 @@ package final class Stream: Flushable {
   }
 
   private func send() -> Int {
+    if queue.count - queueHead == 1 {
+      let rest = UnsafeRawBufferPointer(rebasing: queue[queueHead].bytes[firstOffset...])
+      return shim_send(descriptor, rest.baseAddress, rest.count)
+    }
+    return sendMany()
+  }
+
+  private func sendMany() -> Int {
     withUnsafeTemporaryAllocation(of: iovec.self, capacity: 64) { parts in
       var count = 0
       for chunk in queue[queueHead...].prefix(64) {

@@ -77,8 +77,8 @@ extension Switchboard {
     if !leg.isBeingMoved, !leg.entryPlace.isEmpty, leg.entryPlace != leg.place, Self.isDialablePlace(leg) {
       legs[facts.id]?.redirectedTo = leg.facts.exten
     }
-    let isEmpty = !legs.values.contains { $0.bridge == bridge.id && $0.isLive }
-    if isEmpty { settleRedirect(of: leg.call) }
+    // Two that were moved are held. One may yet turn out to be transferred: the next thing that it does will tell.
+    if liveLegs(of: leg.call).count(where: { $0.redirectedTo != nil }) >= 2 { settleRedirect(of: leg.call) }
   }
 
   private static func isDialablePlace(_ leg: LegRecord) -> Bool { !leg.facts.exten.isEmpty && leg.facts.exten != "h" }

@@ -127,25 +127,34 @@ extension Switchboard {
 
   // MARK: Applications
 
-  mutating func applicationRuns(_ facts: ChannelFacts, _ name: String, _ data: String) {
-    seesEverything = true
+  /// A call we asked for that never became a channel: it was announced, so it is told that it failed.
+  mutating func originateFailed(_ id: String, _ channel: String) {
+    guard legs[id] == nil, expected[id] != nil else { return }
+    update(ChannelFacts(id: id, group: id, name: channel + "-0"))
+    end(id, cause: 20)
+  }
+
+  /// - Parameter since: when it began to run, where it was asked for later.
+  mutating func applicationRuns(_ facts: ChannelFacts, _ name: String, _ data: String, since: Timestamp? = nil) {
     update(facts)
     guard let leg = legs[facts.id] else { return }
     legs[facts.id]?.application = (name.asciiLowercased, data)
     if name.asciiLowercased == "ringing", leg.origin == .caller { ring(leg.call) }
-    considerApplication(facts.id)
+    considerApplication(facts.id, since: since)
   }
 
   /// A caller's channel that is up, alone, and runs something that answers: the machine has the call.
-  mutating func considerApplication(_ id: String) {
-    guard let leg = legs[id], leg.isUp, leg.origin == .caller, !leg.isLocal, leg.bridge == nil,
+  mutating func considerApplication(_ id: String, since: Timestamp? = nil) {
+    guard let leg = legs[id], leg.isUp, leg.origin != .called, !leg.isLocal, leg.bridge == nil,
       let application = leg.application, let record = calls[leg.call], record.queue == nil, !record.isStarted,
       !liveLegs(of: leg.call).contains(where: {
         $0.origin == .called && !$0.isLocal && $0.outcome == .none && $0.dialStatus == nil
       }),
       let party = Application.party(application.name, application.data, exten: leg.facts.exten)
     else { return }
-    taken(leg.call, by: party)
+    // Dialled by an application that keeps it: the telephone that answered is the one who took the call.
+    if leg.origin == .originated { return start(leg.call, by: self.party(of: leg), at: since) }
+    taken(leg.call, by: party, at: since)
   }
 
   mutating func taken(_ key: Int, by party: Party, at time: Timestamp? = nil) {

@@ -10,7 +10,8 @@ extension Switchboard {
     seesEverything = true
     update(facts)
     guard let leg = legs[facts.id], !leg.isLocal, let record = calls[leg.call] else { return }
-    let isRefusal = leg.origin == .caller && !leg.isUp && ![nil, 0, 16, 127, 26].contains(cause)
+    let isBeingTried = liveLegs(of: leg.call).contains { $0.origin == .called && !$0.isLocal && $0.dialStatus == nil }
+    let isRefusal = leg.origin == .caller && !leg.isUp && !isBeingTried && ![nil, 0, 16, 127, 26].contains(cause)
     guard !isRefusal else { return }
     legs[facts.id]?.askedToHangUp = true
     let isStale = record.endRequester.map { legs[$0]?.isLive != true } ?? true
@@ -29,6 +30,7 @@ extension Switchboard {
     leg.endedAt = now
     leg.bridge = nil
     leg.outcome = outcome(of: leg, cause)
+    leg.isHolding = false
     leg.endReason = leg.endReason ?? reason ?? Self.reason(leg)
     legs[id] = leg
     let key = leg.call
@@ -41,7 +43,6 @@ extension Switchboard {
     }
     if !leg.isLocal, leg.wasToldRinging || leg.wasToldAnswered {
       emit(key, .legEnded(model(of: leg), reason: leg.endReason ?? "ended"), participant: id)
-      legs[id]?.isHolding = false
     }
     if liveLegs(of: key).isEmpty { finish(key, cause: cause) }
   }
@@ -53,13 +54,12 @@ extension Switchboard {
     guard leg.connectedAt == nil, leg.origin != .caller else { return .none }
     switch (cause, leg.dialStatus) {
     case (26, _): return .answeredElsewhere
+    case (_, "CANCEL"): return .cancelled
     case (17, _), (_, "BUSY"): return .busy
     case (21, _): return party(of: leg).kind == .external ? .rejected : .declined
     case (18, _), (19, _): return .noAnswer
-    case (0, "CANCEL"), (16, "CANCEL"), (127, "CANCEL"): return .cancelled
     case (0, "NOANSWER"), (16, "NOANSWER"): return .noAnswer
     case (0, _), (16, _): return leg.wasToldRinging ? .noAnswer : .cancelled
-    case (_, "CANCEL"): return .cancelled
     default: return leg.askedToHangUp ? .rejected : .unreachable
     }
   }
@@ -108,6 +108,7 @@ extension Switchboard {
 
   private mutating func forget(_ key: Int) {
     for id in calls[key]?.legIDs ?? [] {
+      if let leg = legs[id], leg.isLocal { localNames[leg.facts.name] = nil }
       legs[id] = nil
       localPairs[id] = nil
     }

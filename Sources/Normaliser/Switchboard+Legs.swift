@@ -42,8 +42,18 @@ extension Switchboard {
     if facts.state == .up { leg.upAt = isInferring ? nil : now }
     legs[facts.id] = leg
     calls[key]?.legIDs.append(facts.id)
-    if !leg.isLocal { introduce(leg) }
+    if leg.isLocal { pairByName(leg) } else { introduce(leg) }
     return leg
+  }
+
+  /// The halves of a Local channel are named alike but for `;1` and `;2`: known even where their birth was not seen.
+  private mutating func pairByName(_ leg: LegRecord) {
+    guard let end = leg.facts.name.last, end == "1" || end == "2" else { return }
+    let other = leg.facts.name.dropLast() + (end == "1" ? "2" : "1")
+    guard let sibling = localNames[String(other)] else { return localNames[leg.facts.name] = leg.id }
+    localPairs[leg.id] = sibling
+    localPairs[sibling] = leg.id
+    localNames[String(other)] = nil
   }
 
   private mutating func newCall(_ group: String) -> Int {

@@ -157,7 +157,9 @@ extension Switchboard {
   // MARK: Memory
 
   /// Takes back the calls that the journal says are open, with how many events were told of each.
-  package mutating func restore(_ open: [(call: Call, told: Int)]) {
+  /// - Parameter lastSeen: when the PBX was last heard of: what came between then and the next link may be missing.
+  package mutating func restore(_ open: [(call: Call, told: Int)], lastSeen: Timestamp? = nil) {
+    linkLostAt = lastSeen
     for (call, told) in open {
       lastCallKey += 1
       let group = call.externalIDs["linkedid"] ?? call.id.description
@@ -166,6 +168,8 @@ extension Switchboard {
       record.hasRung = call.state != .dialing
       record.isStarted = call.answeredBy != nil
       record.services = call.legs.filter { $0.role == .service }
+      record.isBridgeHeld = call.state == .held && !call.legs.contains(where: \.isHolding)
+      record.parking = call.externalIDs["parking_slot"].map { (call.legs.first?.id ?? "", $0) }
       record.queue = call.state == .queued ? call.queue.map { ($0, call.startedAt) } : nil
       record.firstRingAt = call.legs.compactMap(\.ringingAt).min()
       record.callerLeg = call.legs.first { $0.role == .caller }?.id
@@ -192,7 +196,7 @@ extension Switchboard {
     (known.ringingAt, known.connectedAt, known.endedAt) = (leg.ringingAt, leg.answeredAt, leg.endedAt)
     known.upAt = leg.answeredAt
     known.wasToldRinging = leg.ringingAt != nil
-    known.wasToldAnswered = leg.answeredAt != nil
+    known.wasToldAnswered = leg.answeredAt != nil && leg.role != .caller
     known.isHolding = leg.isHolding
     known.endReason = leg.reason
     legs[leg.id] = known

@@ -19,6 +19,7 @@ extension Switchboard {
     guard let leg = legs[from.id] else { return }
     for other in conversation(around: from.id) where other.id != from.id { legs[other.id]?.isBeingMoved = true }
     if let transferee { legs[transferee.id]?.isBeingMoved = true }
+    for other in liveLegs(of: leg.call) { legs[other.id]?.redirectedTo = nil }
     calls[leg.call]?.endRequester = nil
     emit(leg.call, .transferred(.blind, from: party(of: leg), to: party(dialled: to)), participant: leg.id)
   }
@@ -75,6 +76,7 @@ extension Switchboard {
     calls[key]?.pendingPark = nil
     calls[key]?.parking = (pending.leg, pending.facts.slot)
     calls[key]?.endRequester = nil
+    calls[key]?.call.externalIDs["parking_slot"] = pending.facts.slot
     emit(key, .parked(slot: pending.facts.slot, by: nil), participant: pending.leg)
   }
 
@@ -84,6 +86,7 @@ extension Switchboard {
     parkIfPending(key)
     guard calls[key]?.parking != nil else { return }
     calls[key]?.parking = nil
+    calls[key]?.call.externalIDs["parking_slot"] = nil
     if let by { legs[by.id]?.role = .retriever }
     emit(key, .retrieved(slot: facts.slot, reason: reason, by: by.map { party(of: $0) }), participant: parkee.id)
   }

@@ -14,7 +14,9 @@ extension Switchboard {
       if let key = legs[caller.id]?.call { leftQueue(key, name) }
     case .queueAbandoned(let caller, let name, _):
       update(caller)
-      if let key = legs[caller.id]?.call { dequeue(key, name, reason: "abandoned") }
+      // Asterisk says the same when the queue's own time is up: then nobody asked to hang up.
+      let gaveUp = !seesEverything || legs[caller.id]?.askedToHangUp == true
+      if let key = legs[caller.id]?.call { dequeue(key, name, reason: gaveUp ? "abandoned" : "timeout") }
     case .agentCalled(let caller, let agent, _):
       update(caller)
       update(agent)

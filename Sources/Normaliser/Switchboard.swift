@@ -23,6 +23,8 @@ package struct Switchboard {
   var bridges: [String: BridgeFacts] = [:]
   /// Each half of a Local channel to the other.
   var localPairs: [String: String] = [:]
+  /// Halves whose other half was not seen yet, by name.
+  var localNames: [String: String] = [:]
   /// Which extension a device belongs to, where the PBX told.
   var extensionOfDevice: [String: String] = [:]
   var mailboxes: [String: Int] = [:]
@@ -75,7 +77,10 @@ package struct Switchboard {
     case .dialBegan(let from, let to, let dialled): dialBegan(from, to, dialled)
     case .dialProgress(let to, let status): dialProgress(to, status)
     case .dialEnded(let from, let to, let status, let forward): dialEnded(from, to, status, forward)
-    case .application(let facts, let name, let data): applicationRuns(facts, name, data)
+    case .application(let facts, let name, let data):
+      seesEverything = true
+      applicationRuns(facts, name, data)
+    case .applicationFound(let facts, let name, let data): applicationRuns(facts, name, data, since: legs[facts.id]?.upAt)
     case .held(let facts): hold(facts, true)
     case .unheld(let facts): hold(facts, false)
     case .localPair(let one, let two): pair(one, two)
@@ -100,7 +105,7 @@ package struct Switchboard {
     case .recording(let facts, let step, let reference): recording(facts, step, reference)
     case .mailbox(let mailbox, let new, let by): mailboxChanged(mailbox, new, by)
     case .extensionState(let exten, let device, let status): extensionState(exten, device, status)
-    case .originateFailed: break
+    case .originateFailed(let id, let channel): originateFailed(id, channel)
     case .unfilteredWitness: seesEverything = true
     }
   }
@@ -173,7 +178,7 @@ package struct Switchboard {
   /// the account may not see the dialplan.
   package var unexplainedChannels: [String] {
     legs.values.filter { leg in
-      leg.isUp && leg.isLive && !leg.isLocal && leg.origin == .caller && leg.bridge == nil
+      leg.isUp && leg.isLive && !leg.isLocal && leg.origin != .called && leg.bridge == nil
         && calls[leg.call].map { !$0.isStarted && $0.queue == nil && $0.parking == nil } == true
         && !liveLegs(of: leg.call).contains { $0.origin == .called }
     }.map(\.facts.name)

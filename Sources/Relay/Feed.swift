@@ -60,7 +60,8 @@ final class Feed: Subscriber {
   }
 
   func take(_ entry: RenderedEntry) {
-    guard isLive, !isStopped else { return }
+    // A page that was read may be ahead of what is being published: what was given is not given again.
+    guard isLive, !isStopped, entry.entry.position > cursor else { return }
     give(entry)
   }
 

@@ -140,6 +140,7 @@ extension RelayRoutes {
       case .notSupported, .notNow: 409
       case .badTarget: 422
       case .unavailable: 503
+      case .outcomeUnknown: 504
       }
     var error = APIError(status, refusal.code, refusal.message)
     if status == 503 { error.retryAfter = 5 }

@@ -137,7 +137,8 @@ package final class RelayService {
       await ledger.finish(key, of: owner, tenant: tenant, status: response.status, body: response.body)
       return response
     } catch {
-      await ledger.finish(key, of: owner, tenant: tenant, status: nil, body: [])
+      // What may have been done is never done again under the same key.
+      if error.status != 504 { await ledger.finish(key, of: owner, tenant: tenant, status: nil, body: []) }
       throw error
     }
   }

@@ -43,7 +43,7 @@ package final class RecordingPlayer {
     var rest = bytes[...]
     while !rest.isEmpty {
       let size = min(rest.count, Int.random(in: 1...300, using: &random!))
-      session.send(Chunk(rest.prefix(size)))
+      session.send(Chunk(Array(rest.prefix(size))))
       rest = rest.dropFirst(size)
     }
   }

@@ -12,14 +12,14 @@ extension Sidetone {
   ) { arguments in
     let config = try AgentConfig.load(arguments)
     Log.configure(level: config.logLevel, format: config.logFormat)
-    let agent = Agent(config)
+    let agent = Agent(config, handlingSignals: [2, 15])
     try await agent.start()
     if case .tcp(let host, _) = config.listen {
       Files.print("ready http://\(host.contains(":") ? "[\(host)]" : host):\(agent.port)")
     } else {
       Files.print("ready \(config.controlSocket)")
     }
-    return await agent.runUntilDone(handlingSignals: [2, 15])
+    return await agent.runUntilDone()
   }
 
   static let version = Command(name: "version", summary: "say which version this is", usage: "version", options: []) {

@@ -55,11 +55,11 @@ final class FeedListener {
     guard let json = try? JSONValue(parsing: bytes), let text = json["sequence"]?.string, let position = Int64(text),
       let id = json["id"]?.string
     else { return }
+    if position <= last { doubled += 1 }
     if let known = ids[position] {
-      doubled += 1
       if known != id { changed += 1 }
     }
-    if position != last + 1 { gaps += 1 }
+    if position > last + 1 { gaps += 1 }
     ids[position] = id
     last = max(last, position)
   }
@@ -129,9 +129,11 @@ final class FeedListener {
         }
       }
     }
-    print("\(count) clients, \(cuts) cuts, \(listeners.map(\.ids.count).reduce(0, +)) deliveries")
+    let (gaps, doubled) = (listeners.map(\.gaps).reduce(0, +), listeners.map(\.doubled).reduce(0, +))
+    let (total, least) = (listeners.map(\.ids.count).reduce(0, +), listeners.map(\.last).min() ?? 0)
+    print("\(count) clients, \(cuts) cuts, \(total) deliveries, \(gaps) lost, \(doubled) doubled, the slowest read \(least)")
     #expect(cuts > count)
-    #expect(listeners.allSatisfy { $0.gaps == 0 && $0.doubled == 0 && $0.last > 10 })
+    #expect(gaps == 0 && doubled == 0 && least > 0)
   }
 
   @Test func aFullDiskStopsNothingButTheJournalAndMendsItself() throws {

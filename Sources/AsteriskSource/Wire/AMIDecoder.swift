@@ -142,14 +142,15 @@ package struct AMIDecoder {
   package var fieldCount: Int { fields.count }
 
   /// The value's bytes as text, bad UTF-8 replaced; nil when there is no such line. Keys compare without case.
-  package func value(_ key: StaticString) -> String? {
-    guard let field = find(key) else { return nil }
+  /// - Parameter block: what the key begins with where a message describes several channels: `Dest`, `Transferee` …
+  package func value(_ key: StaticString, in block: StaticString = "") -> String? {
+    guard let field = find(key, in: block) else { return nil }
     return text(field)
   }
 
   /// As `value`, and empty where Asterisk says that it does not know: `<unknown>`, `unknown`, `(null)`.
-  package func known(_ key: StaticString) -> String {
-    guard let text = value(key), text != "<unknown>", text != "unknown", text != "(null)" else { return "" }
+  package func known(_ key: StaticString, in block: StaticString = "") -> String {
+    guard let text = value(key, in: block), text != "<unknown>", text != "unknown", text != "(null)" else { return "" }
     return text
   }
 
@@ -177,16 +178,22 @@ package struct AMIDecoder {
   }
 
   @inline(__always)
-  private func find(_ key: StaticString) -> Field? {
-    let length = key.utf8CodeUnitCount
+  private func find(_ key: StaticString, in block: StaticString = "") -> Field? {
+    let (skip, length) = (block.utf8CodeUnitCount, key.utf8CodeUnitCount)
     return buffer.withUnsafeBufferPointer { bytes in
       guard let base = bytes.baseAddress else { return nil }
       return fields.first { field in
-        Int(field.colon - field.key) == length
-          && strncasecmp(
-            UnsafeRawPointer(base + start + Int(field.key)).assumingMemoryBound(to: CChar.self),
-            UnsafeRawPointer(key.utf8Start).assumingMemoryBound(to: CChar.self), length) == 0
+        let name = base + start + Int(field.key)
+        return Int(field.colon - field.key) == skip + length && Self.isEqual(name, block.utf8Start, skip)
+          && Self.isEqual(name + skip, key.utf8Start, length)
       }
+    }
+  }
+
+  @inline(__always)
+  private static func isEqual(_ left: UnsafePointer<UInt8>, _ right: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+    left.withMemoryRebound(to: CChar.self, capacity: length) { left in
+      right.withMemoryRebound(to: CChar.self, capacity: length) { right in strncasecmp(left, right, length) == 0 }
     }
   }
 }

@@ -50,14 +50,15 @@ extension AMIDecoder {
 
   // MARK: Blocks
 
-  /// The channel block with this prefix; nil when the event has none.
-  private func channel(_ prefix: ChannelPrefix = .none) -> ChannelFacts? {
-    guard let id = value(prefix.uniqueid), let name = value(prefix.channel), !id.isEmpty else { return nil }
+  /// The channel block whose lines begin with `prefix` (`DestChannel`, `DestUniqueid` …); nil when there is none.
+  private func channel(_ prefix: StaticString = "") -> ChannelFacts? {
+    guard let id = value("Uniqueid", in: prefix), let name = value("Channel", in: prefix), !id.isEmpty else { return nil }
+    let state = value("ChannelState", in: prefix).flatMap { Int($0) } ?? 0
     return ChannelFacts(
-      id: id, group: known(prefix.linkedid), name: name,
-      state: ChannelFacts.State(rawValue: number(prefix.state) ?? 0) ?? .down,
-      number: known(prefix.number), callerName: AMIText.unescaped(known(prefix.name)),
-      connectedNumber: known(prefix.connected), context: known(prefix.context), exten: known(prefix.exten))
+      id: id, group: known("Linkedid", in: prefix), name: name, state: ChannelFacts.State(rawValue: state) ?? .down,
+      number: known("CallerIDNum", in: prefix), callerName: AMIText.unescaped(known("CallerIDName", in: prefix)),
+      connectedNumber: known("ConnectedLineNum", in: prefix), context: known("Context", in: prefix),
+      exten: known("Exten", in: prefix))
   }
 
   private func bridge(_ event: AMIEvent) -> Observation.Fact? {
@@ -81,7 +82,7 @@ extension AMIDecoder {
   }
 
   private func dial(_ event: AMIEvent) -> Observation.Fact? {
-    guard let to = channel(.dest) else { return nil }
+    guard let to = channel("Dest") else { return nil }
     let status = known("DialStatus")
     return switch event {
     case .dialBegin: .dialBegan(from: channel(), to: to, dialled: known("DialString"))
@@ -91,30 +92,30 @@ extension AMIDecoder {
   }
 
   private func localPair() -> Observation.Fact? {
-    guard let one = channel(.localOne), let two = channel(.localTwo) else { return nil }
+    guard let one = channel("LocalOne"), let two = channel("LocalTwo") else { return nil }
     return .localPair(one: one, two: two)
   }
 
   private func transfer(_ event: AMIEvent) -> Observation.Fact? {
     let succeeded = matches("Result", "Success")
     if event == .blindTransfer {
-      return channel(.transferer).map {
-        .blindTransfer(from: $0, transferee: channel(.transferee), to: known("Extension"), succeeded: succeeded)
+      return channel("Transferer").map {
+        .blindTransfer(from: $0, transferee: channel("Transferee"), to: known("Extension"), succeeded: succeeded)
       }
     }
-    guard let first = channel(.origTransferer), let second = channel(.secondTransferer) else { return nil }
+    guard let first = channel("OrigTransferer"), let second = channel("SecondTransferer") else { return nil }
     return .attendedTransfer(
-      first: first, second: second, transferee: channel(.transferee), target: channel(.transferTarget),
+      first: first, second: second, transferee: channel("Transferee"), target: channel("TransferTarget"),
       succeeded: succeeded && !matches("DestType", "Fail"))
   }
 
   private func parking(_ event: AMIEvent) -> Observation.Fact? {
-    guard let parkee = channel(.parkee) else { return nil }
+    guard let parkee = channel("Parkee") else { return nil }
     let parking = ParkingFacts(slot: known("ParkingSpace"), lot: known("Parkinglot"))
     return switch event {
     // Items of the ParkedCalls list bear the event's name and an ActionID.
     case .parkedCall: has("ActionID") ? .snapshotParked(parkee, parking) : .parked(parkee, parking)
-    case .unParkedCall: .unparked(parkee, parking, by: channel(.retriever))
+    case .unParkedCall: .unparked(parkee, parking, by: channel("Retriever"))
     case .parkedCallTimeOut: .parkTimedOut(parkee, parking)
     default: .parkGivenUp(parkee, parking)
     }
@@ -127,7 +128,7 @@ extension AMIDecoder {
       return .agentState(queue: name, agent: known("Interface"), status: status, isPaused: matches("Paused", "1"))
     }
     guard let caller = channel() else { return nil }
-    let agent = channel(.dest)
+    let agent = channel("Dest")
     return switch event {
     case .queueCallerJoin: .queueJoined(caller, queue: name, position: number("Position"))
     case .queueCallerLeave: .queueLeft(caller, queue: name)
@@ -150,8 +151,9 @@ extension AMIDecoder {
   }
 
   private func originate() -> Observation.Fact? {
-    guard matches("Response", "Failure"), let action = value("ActionID") else { return nil }
-    return .originateFailed(action: action, channel: known("Channel"), reason: number("Reason") ?? 0)
+    let id = known("Uniqueid")
+    guard matches("Response", "Failure"), !id.isEmpty else { return nil }
+    return .originateFailed(id: id, channel: known("Channel"))
   }
 
   // MARK: Snapshot lists
@@ -176,53 +178,4 @@ extension AMIDecoder {
     default: nil
     }
   }
-}
-
-/// The names of one channel block's lines.
-private struct ChannelPrefix {
-  let channel, uniqueid, linkedid, state, number, name, connected, context, exten: StaticString
-
-  static let none = ChannelPrefix(
-    channel: "Channel", uniqueid: "Uniqueid", linkedid: "Linkedid", state: "ChannelState", number: "CallerIDNum",
-    name: "CallerIDName", connected: "ConnectedLineNum", context: "Context", exten: "Exten")
-  static let dest = ChannelPrefix(
-    channel: "DestChannel", uniqueid: "DestUniqueid", linkedid: "DestLinkedid", state: "DestChannelState",
-    number: "DestCallerIDNum", name: "DestCallerIDName", connected: "DestConnectedLineNum", context: "DestContext",
-    exten: "DestExten")
-  static let transferer = ChannelPrefix(
-    channel: "TransfererChannel", uniqueid: "TransfererUniqueid", linkedid: "TransfererLinkedid",
-    state: "TransfererChannelState", number: "TransfererCallerIDNum", name: "TransfererCallerIDName",
-    connected: "TransfererConnectedLineNum", context: "TransfererContext", exten: "TransfererExten")
-  static let transferee = ChannelPrefix(
-    channel: "TransfereeChannel", uniqueid: "TransfereeUniqueid", linkedid: "TransfereeLinkedid",
-    state: "TransfereeChannelState", number: "TransfereeCallerIDNum", name: "TransfereeCallerIDName",
-    connected: "TransfereeConnectedLineNum", context: "TransfereeContext", exten: "TransfereeExten")
-  static let origTransferer = ChannelPrefix(
-    channel: "OrigTransfererChannel", uniqueid: "OrigTransfererUniqueid", linkedid: "OrigTransfererLinkedid",
-    state: "OrigTransfererChannelState", number: "OrigTransfererCallerIDNum", name: "OrigTransfererCallerIDName",
-    connected: "OrigTransfererConnectedLineNum", context: "OrigTransfererContext", exten: "OrigTransfererExten")
-  static let secondTransferer = ChannelPrefix(
-    channel: "SecondTransfererChannel", uniqueid: "SecondTransfererUniqueid", linkedid: "SecondTransfererLinkedid",
-    state: "SecondTransfererChannelState", number: "SecondTransfererCallerIDNum", name: "SecondTransfererCallerIDName",
-    connected: "SecondTransfererConnectedLineNum", context: "SecondTransfererContext", exten: "SecondTransfererExten")
-  static let transferTarget = ChannelPrefix(
-    channel: "TransferTargetChannel", uniqueid: "TransferTargetUniqueid", linkedid: "TransferTargetLinkedid",
-    state: "TransferTargetChannelState", number: "TransferTargetCallerIDNum", name: "TransferTargetCallerIDName",
-    connected: "TransferTargetConnectedLineNum", context: "TransferTargetContext", exten: "TransferTargetExten")
-  static let parkee = ChannelPrefix(
-    channel: "ParkeeChannel", uniqueid: "ParkeeUniqueid", linkedid: "ParkeeLinkedid", state: "ParkeeChannelState",
-    number: "ParkeeCallerIDNum", name: "ParkeeCallerIDName", connected: "ParkeeConnectedLineNum",
-    context: "ParkeeContext", exten: "ParkeeExten")
-  static let retriever = ChannelPrefix(
-    channel: "RetrieverChannel", uniqueid: "RetrieverUniqueid", linkedid: "RetrieverLinkedid",
-    state: "RetrieverChannelState", number: "RetrieverCallerIDNum", name: "RetrieverCallerIDName",
-    connected: "RetrieverConnectedLineNum", context: "RetrieverContext", exten: "RetrieverExten")
-  static let localOne = ChannelPrefix(
-    channel: "LocalOneChannel", uniqueid: "LocalOneUniqueid", linkedid: "LocalOneLinkedid",
-    state: "LocalOneChannelState", number: "LocalOneCallerIDNum", name: "LocalOneCallerIDName",
-    connected: "LocalOneConnectedLineNum", context: "LocalOneContext", exten: "LocalOneExten")
-  static let localTwo = ChannelPrefix(
-    channel: "LocalTwoChannel", uniqueid: "LocalTwoUniqueid", linkedid: "LocalTwoLinkedid",
-    state: "LocalTwoChannelState", number: "LocalTwoCallerIDNum", name: "LocalTwoCallerIDName",
-    connected: "LocalTwoConnectedLineNum", context: "LocalTwoContext", exten: "LocalTwoExten")
 }

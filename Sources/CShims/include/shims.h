@@ -23,6 +23,7 @@ int shim_connect_unix(const char *path);
 int shim_socket_error(int fd);
 int shim_peer(int fd, char *text, size_t size);
 ssize_t shim_recv(int fd, void *bytes, size_t size);
+ssize_t shim_send(int fd, const void *bytes, size_t size);
 ssize_t shim_writev(int fd, const struct iovec *parts, int count);
 
 int shim_random(void *bytes, size_t size);
