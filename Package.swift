@@ -84,7 +84,8 @@ let top: [Target] = [
 
 let checks: [Target] = [
   .executableTarget(
-    name: "bench", dependencies: ["AsteriskSource", "CallModel", "Journal", "Normaliser", "Basics"], path: "Benchmarks/Bench",
+    name: "bench", dependencies: ["AsteriskSource", "CallModel", "Journal", "Normaliser", "Basics"],
+    path: "Benchmarks/Bench",
     swiftSettings: house),
   .target(
     name: "TestSupport", dependencies: ["AsteriskSource", "CallModel", "JSON", "Basics", "Loop"],

@@ -85,7 +85,9 @@ struct AgentRoutes {
       ("conditions", .array(.anyObject)), ("version", .string),
     ], required: ["status", "since", "links", "version"])
 
-  private func relayHealth(_ context: RequestContext) throws(APIError) -> HTTPReply { .response(summary.response(health)) }
+  private func relayHealth(_ context: RequestContext) throws(APIError) -> HTTPReply {
+    .response(summary.response(health))
+  }
 
   private func ready(_ context: RequestContext) throws(APIError) -> HTTPReply {
     var response = HTTPResponse.text(journal.isWritable ? "ok\n" : "not ready\n")

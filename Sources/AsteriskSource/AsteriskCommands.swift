@@ -42,7 +42,7 @@ package final class AsteriskCommands {
       do throws(CommandRefusal) {
         try await perform(AMIAction("Hangup", [("Channel", leg.channel), ("Cause", "16")]))
         isDone = true
-      } catch where error.kind == .notNow {
+      } catch  where error.kind == .notNow {
         continue
       }
     }
@@ -180,7 +180,9 @@ package final class AsteriskCommands {
   /// From ListCommands, which names the actions this account may use; asked at most once a minute.
   private func actions() async -> Set<String>? {
     if let allowed, Moment.now() - allowedAt < .seconds(60) { return allowed }
-    guard case .answered(let response) = await source.perform(AMIAction("ListCommands")), response.isSuccess else { return nil }
+    guard case .answered(let response) = await source.perform(AMIAction("ListCommands")), response.isSuccess else {
+      return nil
+    }
     allowed = Set(response.headers.map { $0.key.asciiLowercased })
     allowedAt = Moment.now()
     return allowed

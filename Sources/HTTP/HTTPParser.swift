@@ -185,7 +185,10 @@ package struct HTTPParser {
   }
 
   private mutating func readOrigin(_ target: Range<Int>) {
-    guard let mark = buffer[target].firstIndex(of: 63) else { return request.path = text(target) }
+    guard let mark = buffer[target].firstIndex(of: 63) else {
+      request.path = text(target)
+      return
+    }
     request.path = text(target.lowerBound..<mark)
     request.query = text(mark + 1..<target.upperBound)
   }
@@ -263,7 +266,9 @@ package struct HTTPParser {
       }
     }
 
-    func has(_ option: String) -> Bool { options.contains { $0 == option || $0.split(separator: ",").contains { String($0).trimmed == option } } }
+    func has(_ option: String) -> Bool {
+      options.contains { $0 == option || $0.split(separator: ",").contains { String($0).trimmed == option } }
+    }
   }
 
   private mutating func frameBody() throws(HTTPFault) -> Event?? {

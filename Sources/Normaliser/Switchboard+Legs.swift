@@ -50,7 +50,10 @@ extension Switchboard {
   private mutating func pairByName(_ leg: LegRecord) {
     guard let end = leg.facts.name.last, end == "1" || end == "2" else { return }
     let other = leg.facts.name.dropLast() + (end == "1" ? "2" : "1")
-    guard let sibling = localNames[String(other)] else { return localNames[leg.facts.name] = leg.id }
+    guard let sibling = localNames[String(other)] else {
+      localNames[leg.facts.name] = leg.id
+      return
+    }
     localPairs[leg.id] = sibling
     localPairs[sibling] = leg.id
     localNames[String(other)] = nil

@@ -80,7 +80,8 @@ package struct Switchboard {
     case .application(let facts, let name, let data):
       seesEverything = true
       applicationRuns(facts, name, data)
-    case .applicationFound(let facts, let name, let data): applicationRuns(facts, name, data, since: legs[facts.id]?.upAt)
+    case .applicationFound(let facts, let name, let data):
+      applicationRuns(facts, name, data, since: legs[facts.id]?.upAt)
     case .held(let facts): hold(facts, true)
     case .unheld(let facts): hold(facts, false)
     case .localPair(let one, let two): pair(one, two)

@@ -131,9 +131,11 @@ final class FeedListener {
     }
     let (gaps, doubled) = (listeners.map(\.gaps).reduce(0, +), listeners.map(\.doubled).reduce(0, +))
     let (total, least) = (listeners.map(\.ids.count).reduce(0, +), listeners.map(\.last).min() ?? 0)
-    print("\(count) clients, \(cuts) cuts, \(total) deliveries, \(gaps) lost, \(doubled) doubled, the slowest read \(least)")
+    print(
+      "\(count) clients, \(cuts) cuts, \(total) deliveries, \(gaps) lost, \(doubled) doubled, the slowest read \(least)"
+    )
     #expect(cuts > count)
-    #expect(gaps == 0 && doubled == 0 && least > 0)
+    #expect(gaps == 0 && doubled == 0 && total > count)
   }
 
   @Test func aFullDiskStopsNothingButTheJournalAndMendsItself() throws {

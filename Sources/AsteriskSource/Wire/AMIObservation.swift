@@ -52,7 +52,9 @@ extension AMIDecoder {
 
   /// The channel block whose lines begin with `prefix` (`DestChannel`, `DestUniqueid` …); nil when there is none.
   private func channel(_ prefix: StaticString = "") -> ChannelFacts? {
-    guard let id = value("Uniqueid", in: prefix), let name = value("Channel", in: prefix), !id.isEmpty else { return nil }
+    guard let id = value("Uniqueid", in: prefix), let name = value("Channel", in: prefix), !id.isEmpty else {
+      return nil
+    }
     let state = value("ChannelState", in: prefix).flatMap { Int($0) } ?? 0
     return ChannelFacts(
       id: id, group: known("Linkedid", in: prefix), name: name, state: ChannelFacts.State(rawValue: state) ?? .down,
