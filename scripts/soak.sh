@@ -14,6 +14,8 @@ swift build -c release --static-swift-stdlib --product bench
   echo "== kill -9, 50 times under 1000 events/s; 1000 clients with random cuts for 60 s"
   SIDETONE_SOAK_KILLS=50 SIDETONE_SOAK_CLIENTS=1000 SIDETONE_SOAK_RESUME_SECONDS=60 \
     swift test --skip-build --filter DurabilityTests 2>&1 | grep -E '^(killed|[0-9]+ clients)|Test run with|✘'
+  echo "== every recording over TCP, spans compared at its own pace"
+  SIDETONE_SOAK_TIMED=1 swift test --skip-build --filter WireTests 2>&1 | grep -E 'Test run with|✘' | cut -c1-300
   echo "== restart behind a million entries"
   folder="$(mktemp -d)"
   .build/release/bench append "$folder/journal.db" 1000000 500

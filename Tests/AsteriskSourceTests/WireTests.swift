@@ -1,6 +1,7 @@
 import AsteriskSource
 import Basics
 import CallModel
+import Foundation
 import Health
 import Loop
 import Metrics
@@ -14,6 +15,9 @@ import Testing
 @Suite(.serialized) struct WireTests {
   init() { _ = LoopThread.isRunning }
 
+  /// Spans are compared where the machine is ours alone: scripts/soak.sh says so. From the file they always are.
+  private static let isTimed = ProcessInfo.processInfo.environment["SIDETONE_SOAK_TIMED"] != nil
+
   enum Way: String, CaseIterable { case originalTiming, twentyTimes, oneBurst }
 
   @Test(arguments: Way.allCases)
@@ -26,7 +30,7 @@ import Testing
     let outlets = try names.map { try Playback($0, way) }
     for (name, outlet) in zip(names, outlets) {
       let events = try await eventually("\(name) to end", within: 60) { outlet.whenDone($0) }
-      let differences = Truth.differences(name, events, timed: way == .originalTiming)
+      let differences = Truth.differences(name, events, timed: way == .originalTiming && Self.isTimed)
       print(
         name.padded(44), way.rawValue,
         differences.isEmpty ? "as the telephones saw it" : differences.joined(separator: " | "))
