@@ -38,7 +38,8 @@ package enum JSONValue: Equatable, Sendable {
     case (.int(let a), .double(let b)), (.double(let b), .int(let a)): Double(a) == b
     case (.string(let a), .string(let b)): a == b
     case (.array(let a), .array(let b)): a == b
-    case (.object(let a), .object(let b)): a.count == b.count && a.allSatisfy { pair in right[pair.0] == pair.1 }
+    // Of a repeated name the last counts, on both sides.
+    case (.object(let a), .object(let b)): (a + b).allSatisfy { left[$0.0] == right[$0.0] }
     case (.null, _), (.bool, _), (.int, _), (.double, _), (.string, _), (.array, _), (.object, _): false
     }
   }

@@ -34,6 +34,11 @@ import Testing
     #expect(try parse("9223372036854775808").double == 9_223_372_036_854_775_808)
   }
 
+  @Test func ofARepeatedNameTheLastCounts() throws {
+    #expect(try parse("{\"a\":1,\"a\":2}") == parse("{\"a\":2}"))
+    #expect(try parse("{\"a\":1}") != parse("{\"a\":1,\"b\":null,\"a\":2}"))
+  }
+
   @Test func whatIsWrittenReadsBack() throws {
     let value = JSONValue.object([
       ("t", .string("a\"\\\u{1}\t\u{2028}é")), ("n", .double(0.1)), ("l", .array([.int(-5), .null])),
