@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds a libFuzzer target for each codec and runs it over its corpus: scripts/fuzz.sh [SECONDS EACH, 10]
+# Builds a libFuzzer target for each codec and runs it over its corpus: scripts/fuzz.sh [SECONDS EACH, 60]
+# scripts/fuzz.sh short runs the same inputs every time: a fixed seed and number of runs.
 # A crash leaves its input in Fuzz/crashes and fails the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds="${1:-10}"
+effort=(-max_total_time="${1:-60}")
+if [ "${1:-}" = short ]; then effort=(-seed=1 -runs=4000); fi
 out=".build/fuzz"
 mkdir -p "$out" Fuzz/crashes
 export SWIFT_BACKTRACE=enable=no
@@ -33,8 +35,9 @@ build ami "${basics[@]}" "${meaning[@]}" Sources/AsteriskSource/Wire/AMIDecoder.
 build ini "${basics[@]}" Sources/Config/INIDocument.swift
 
 for name in json http websocket ami ini; do
-  echo "== fuzzing $name for ${seconds} s"
-  mkdir -p "$out/new-$name"; ASAN_OPTIONS=detect_leaks=0 "$out/$name.run" -max_total_time="$seconds" -max_len=4096 -verbosity=0 -print_final_stats=1 \
+  echo "== fuzzing $name ${effort[*]}"
+  rm -rf "$out/new-$name" && mkdir -p "$out/new-$name"
+  ASAN_OPTIONS=detect_leaks=0 "$out/$name.run" "${effort[@]}" -max_len=4096 -verbosity=0 -print_final_stats=1 \
     -artifact_prefix="Fuzz/crashes/$name-" "$out/new-$name" "Fuzz/corpus/$name" 2>&1 | grep -E 'stat::number_of_executed_units|ERROR|SUMMARY|Fatal' || true
   if compgen -G "Fuzz/crashes/$name-*" > /dev/null; then echo "$name crashed: see Fuzz/crashes"; exit 1; fi
 done

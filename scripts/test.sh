@@ -8,4 +8,4 @@ swift format lint --strict --recursive Package.swift Sources Tests Fuzz
 echo "== tests"
 swift build --build-tests
 swift test --skip-build
-scripts/fuzz.sh 3
+scripts/fuzz.sh short
