@@ -5,7 +5,8 @@ cd "$(dirname "$0")/.."
 scripts/dependencies.sh
 echo "== format"
 swift format lint --strict --recursive Package.swift Sources Tests Fuzz
+echo "== fuzzing, short form"
+scripts/fuzz.sh short
 echo "== tests"
 swift build --build-tests
 swift test --skip-build
-scripts/fuzz.sh short
