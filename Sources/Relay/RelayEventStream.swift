@@ -34,7 +34,7 @@ final class RelayEventStream {
       feed?.stop()
       onEnd()
     }
-    stream.onDrained = { [weak self] in self?.feed?.drained() }
+    stream.onDrained = { [unowned self] in feed?.drained() }
   }
 
   func start(_ hub: Hub, tenant: TenantID, after: Position) {

@@ -46,13 +46,15 @@ package final class RelayService {
 
   func add(_ socket: RelaySocket) {
     sockets[ObjectIdentifier(socket)] = socket
-    socket.onEnd = { [weak self, weak socket] _, _ in if let socket { self?.sockets[ObjectIdentifier(socket)] = nil } }
+    let key = ObjectIdentifier(socket)
+    socket.onEnd = { [unowned self] _, _ in sockets[key] = nil }
     sweepSoon()
   }
 
   func add(_ stream: RelayEventStream) {
     streams[ObjectIdentifier(stream)] = stream
-    stream.onEnd = { [weak self, weak stream] in if let stream { self?.streams[ObjectIdentifier(stream)] = nil } }
+    let key = ObjectIdentifier(stream)
+    stream.onEnd = { [unowned self] in streams[key] = nil }
     sweepSoon()
   }
 
