@@ -35,7 +35,9 @@ func normalise(_ bytes: [UInt8], _ rounds: Int) throws {
     decoder.feed(bytes)
     while try decoder.next() {
       messages += 1
-      if let observation = decoder.observation(at: Timestamp(microseconds: 0)) { events += board.apply(observation).count }
+      if let observation = decoder.observation(at: Timestamp(microseconds: 0)) {
+        events += board.apply(observation).count
+      }
     }
   }
   let seconds = cpuSeconds() - start
@@ -50,11 +52,15 @@ func append(_ path: String, _ count: Int, _ batch: Int) throws {
   print("body \(bytes.count)")
   let entries = (0..<count).map { index in
     JournalEntry(
-      position: .start, id: EventID(UUID(high: UInt64(index) << 16, low: 7)), type: "call.leg.ringing", source: "bench", tenant: .standard,
-      occurredAt: Timestamp(microseconds: 0), callID: CallID(UUID(high: UInt64(index / 8) << 16, low: 1)), call: bytes, detail: Array("{}".utf8))
+      position: .start, id: EventID(UUID(high: UInt64(index) << 16, low: 7)), type: "call.leg.ringing", source: "bench",
+      tenant: .standard,
+      occurredAt: Timestamp(microseconds: 0), callID: CallID(UUID(high: UInt64(index / 8) << 16, low: 1)), call: bytes,
+      detail: Array("{}".utf8))
   }
   let start = Moment.now()
-  for from in stride(from: 0, to: count, by: batch) { _ = try file.append(Array(entries[from..<min(from + batch, count)])) }
+  for from in stride(from: 0, to: count, by: batch) {
+    _ = try file.append(Array(entries[from..<min(from + batch, count)]))
+  }
   print("\(Int(Double(count) / (Moment.now() - start).seconds)) rows/s")
 }
 

@@ -14,7 +14,8 @@ package protocol EventLog: Sendable {
 /// A live subscriber. Called on the loop, in order of positions.
 @LoopActor
 package protocol Subscriber: AnyObject {
-  func take(_ entry: RenderedEntry)
+  /// - Parameter isAlone: no other entry follows in this turn, so there is nothing to gather.
+  func take(_ entry: RenderedEntry, isAlone: Bool)
 }
 
 @LoopActor
@@ -49,7 +50,7 @@ package final class Hub {
       let rendered = RenderedEntry(entry)
       keep(rendered)
       head = entry.position
-      for subscriber in subscribers.values { subscriber.take(rendered) }
+      for subscriber in subscribers.values { subscriber.take(rendered, isAlone: entries.count == 1) }
     }
   }
 

@@ -94,6 +94,22 @@ package final class Stream: Flushable {
     markDirty()
   }
 
+  /// Sends the chunk now, past the turn's end, where nothing waits before it: for the one frame that many get.
+  /// - Returns: false when it was queued instead, whole or in part.
+  package func writeAtOnce(_ chunk: Chunk) -> Bool {
+    guard queueHead == queue.count, !isClosed, !isConnecting, !isClosingAfterDrain, !waitsForWritable else {
+      write(chunk)
+      return false
+    }
+    let sent = max(0, shim_send(descriptor, chunk.bytes.baseAddress, chunk.count))
+    if sent == chunk.count { return true }
+    write(chunk)
+    guard !isClosed else { return false }
+    firstOffset = sent
+    queuedBytes -= sent
+    return false
+  }
+
   /// Forgets the chunks of which no byte has left; gives how many.
   package func dropUnsent() -> Int {
     let keep = firstOffset > 0 ? queueHead + 1 : queueHead

@@ -11,8 +11,8 @@ internal import Loop
 /// Where a feed puts its entries.
 @LoopActor
 protocol FeedSink: AnyObject {
-  /// Queues the entry for the client.
-  func send(_ entry: RenderedEntry)
+  /// Sends the entry to the client, at once or with the rest of the turn.
+  func send(_ entry: RenderedEntry, isAlone: Bool)
   var queuedBytes: Int { get }
   /// History before `oldest` is gone by retention.
   func historyLost(after: Position, oldest: Position)
@@ -59,15 +59,15 @@ final class Feed: Subscriber {
     if unread.isEmpty { advance() } else { givePage(unread) }
   }
 
-  func take(_ entry: RenderedEntry) {
+  func take(_ entry: RenderedEntry, isAlone: Bool) {
     // A page that was read may be ahead of what is being published: what was given is not given again.
     guard isLive, !isStopped, entry.entry.position > cursor else { return }
-    give(entry)
+    give(entry, isAlone: isAlone)
   }
 
-  private func give(_ entry: RenderedEntry) {
+  private func give(_ entry: RenderedEntry, isAlone: Bool = false) {
     cursor = entry.entry.position
-    if entry.entry.tenant == tenant { sink.send(entry) }
+    if entry.entry.tenant == tenant { sink.send(entry, isAlone: isAlone) }
   }
 
   private func advance() {

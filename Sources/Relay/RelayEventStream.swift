@@ -55,7 +55,7 @@ final class RelayEventStream {
 extension RelayEventStream: FeedSink {
   var queuedBytes: Int { stream.queuedBytes }
 
-  func send(_ entry: RenderedEntry) {
+  func send(_ entry: RenderedEntry, isAlone: Bool) {
     lastWrite = Moment.now()
     stream.write(
       entry.frame(.nativeStream) { entry in

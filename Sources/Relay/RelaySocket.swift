@@ -66,13 +66,17 @@ final class RelaySocket {
 extension RelaySocket: FeedSink {
   var queuedBytes: Int { session.queuedBytes }
 
-  func send(_ entry: RenderedEntry) {
+  func send(_ entry: RenderedEntry, isAlone: Bool) {
     let frame = entry.frame(dialect == .relay ? .relaySocket : .nativeSocket) { [dialect] entry in
       WebSocketEncoder.frame(.text, dialect.render(entry))
     }
     if session.queuedBytes + frame.count > config.clientQueueBytes { return closeTooSlow() }
+    if isAlone, session.sendAtOnce(frame) {
+      delivered = entry.entry.position
+      return
+    }
     waiting.append(entry.entry.position)
-    session.send(frame)
+    if !isAlone { session.send(frame) }
   }
 
   func historyLost(after: Position, oldest: Position) {

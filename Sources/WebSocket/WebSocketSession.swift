@@ -57,6 +57,9 @@ package final class WebSocketSession {
   /// Sends a frame that was encoded once for many.
   package func send(_ frame: Chunk) { if isOpen { stream.write(frame) } }
 
+  /// As `send`, at once where nothing waits; false when it was queued.
+  package func sendAtOnce(_ frame: Chunk) -> Bool { isOpen && stream.writeAtOnce(frame) }
+
   package func send(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
     guard isOpen else { return }
     stream.write(WebSocketEncoder.frame(opcode, payload, mask: role == .client ? Random.bytes(4) : nil))
