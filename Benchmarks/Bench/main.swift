@@ -44,19 +44,23 @@ func normalise(_ bytes: [UInt8], _ rounds: Int) throws {
   print("\(Int(Double(messages) / seconds)) events/s in, \(Int(Double(events) / seconds)) events/s out")
 }
 
+/// Calls of eight events, the last of which is their end.
+func entry(_ index: Int, _ call: [UInt8]) -> JournalEntry {
+  let isLast: Bool = index % 8 == 7
+  let id = EventID(UUID(high: UInt64(index) << 16, low: 7))
+  let callID = CallID(UUID(high: UInt64(index / 8) << 16, low: 1))
+  return JournalEntry(
+    position: .start, id: id, type: isLast ? "call.ended" : "call.leg.ringing", source: "bench", tenant: .standard,
+    occurredAt: Timestamp(microseconds: 0), callID: callID, call: call, detail: Array("{}".utf8))
+}
+
 func append(_ path: String, _ count: Int, _ batch: Int) throws {
   let file = try JournalFile(path: path)
   var call = Call(id: CallID(UUID(high: 0, low: 1)), direction: .inbound, startedAt: Timestamp(microseconds: 0))
   call.from = Number(raw: "+15550001111")
   let bytes = call.json
   print("body \(bytes.count)")
-  let entries = (0..<count).map { index in
-    JournalEntry(
-      position: .start, id: EventID(UUID(high: UInt64(index) << 16, low: 7)), type: "call.leg.ringing", source: "bench",
-      tenant: .standard,
-      occurredAt: Timestamp(microseconds: 0), callID: CallID(UUID(high: UInt64(index / 8) << 16, low: 1)), call: bytes,
-      detail: Array("{}".utf8))
-  }
+  let entries = (0..<count).map { entry($0, bytes) }
   let start = Moment.now()
   for from in stride(from: 0, to: count, by: batch) {
     _ = try file.append(Array(entries[from..<min(from + batch, count)]))
