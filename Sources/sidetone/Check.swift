@@ -114,7 +114,7 @@ private final class Preflight {
   }
 
   private func reportCapabilities(of source: AsteriskSource) async {
-    let commands = AsteriskCommands(source) { _ in fatalError("a check originates nothing") }
+    let commands = AsteriskCommands(source)
     for capability in await commands.capabilities() {
       let isFine = capability.state == .available || capability.name == "answer"
       say(
