@@ -102,23 +102,30 @@ def decode_and_append():
 
 def http():
     agent = Agent()
-    body = urllib.request.urlopen(f"http://127.0.0.1:{agent.port}/relay/health").read()
+    body = urllib.request.urlopen(f"http://127.0.0.1:{agent.port}/relay/health").read().decode()
     folder = tempfile.mkdtemp(prefix="sidetone-nginx-")
+    open(f"{folder}/health.json", "w").write(body)
+    # The worker may run as another user; sendfile and tcp_nopush as Debian's own nginx.conf sets them.
+    os.chmod(folder, 0o755)
     open(f"{folder}/nginx.conf", "w").write(f"""worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error;
 events {{ worker_connections 2048; }}
-http {{ access_log off; keepalive_requests 100000000; server {{ listen 127.0.0.1:28083; location / {{ default_type application/json; return 200 '{body.decode()}'; }} }} }}""")
+http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; default_type application/json;
+server {{ listen 127.0.0.1:28083; root {folder}; location /return {{ return 200 '{body}'; }} }} }}""")
     nginx = subprocess.Popen(["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"])
     time.sleep(0.5)
     worker = int(out("pgrep", "-P", nginx.pid).split()[0])
-    rates = {"ours": [], "peer": []}
+    rates = {"ours": [], "peer": [], "return": []}
     def load(name, port, pid, path):
         before = cpu(pid)
         text = out("wrk", "-t1", "-c64", "-d4", f"http://127.0.0.1:{port}{path}")
         count = first(text, r"\d+(?= requests in)")
         rates[name].append(first(text, r"(?<=Requests/sec:)\s+[\d.]+"))
         return (cpu(pid) - before) / count * 1e6
-    ours, peer = alternate(lambda: load("ours", agent.port, agent.pid, "/relay/health"), lambda: load("peer", 28083, worker, "/"))
-    report("HTTP CPU per request", ours, peer, "us", ours / peer, "peer: nginx return, same payload")
+    ours, peer, bare = alternate(
+        lambda: load("ours", agent.port, agent.pid, "/relay/health"), lambda: load("peer", 28083, worker, "/health.json"),
+        lambda: load("return", 28083, worker, "/return"))
+    report("HTTP CPU per request", ours, peer, "us", ours / peer, "peer: nginx, static file of the same payload")
+    report("HTTP CPU against a constant", ours, bare, "us", ours / bare, "peer: nginx `return` of the same payload: no file, no handler")
     report("HTTP requests", statistics.median(rates["ours"]), statistics.median(rates["peer"]), "/s", statistics.median(rates["ours"]) / statistics.median(rates["peer"]))
     nginx.terminate()
     nginx.wait()

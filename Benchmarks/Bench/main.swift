@@ -47,7 +47,7 @@ func normalise(_ bytes: [UInt8], _ rounds: Int) throws {
 /// Calls of eight events, the last of which is their end.
 func entry(_ index: Int, _ call: [UInt8]) -> JournalEntry {
   let isLast: Bool = index % 8 == 7
-  let id = EventID(UUID(high: UInt64(index) << 16, low: 7))
+  let id = EventID(UUID(high: UInt64(index / 8) << 16, low: UInt64(index)))
   let callID = CallID(UUID(high: UInt64(index / 8) << 16, low: 1))
   return JournalEntry(
     position: .start, id: id, type: isLast ? "call.ended" : "call.leg.ringing", source: "bench", tenant: .standard,

@@ -259,7 +259,7 @@ struct AgentRoutes {
   }
 
   private static func channelNames(_ entry: JournalEntry) -> Set<String> {
-    guard let bytes = entry.call, let json = try? JSONValue(parsing: bytes), let call = Call(json) else { return [] }
+    guard let call = entry.parsedCall else { return [] }
     return Set(call.legs.map(\.id) + [call.externalIDs["linkedid"]].compactMap(\.self))
   }
 }

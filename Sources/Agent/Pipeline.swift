@@ -52,10 +52,8 @@ final class Pipeline: SourceOutlet {
     let open = try await journal.openCalls()
     board = makeBoard()
     let last = try await journal.entries(after: Position(journal.head.value - 1), limit: 1).first
-    board.restore(open, lastSeen: last?.occurredAt)
-    for (call, _) in open {
-      for entry in try await journal.entries(of: call.id).suffix(1) { hub.remember(entry) }
-    }
+    board.restore(open.compactMap { entry, told in entry.parsedCall.map { ($0, told) } }, lastSeen: last?.occurredAt)
+    for (entry, _) in open { hub.remember(entry) }
     if !open.isEmpty { Log.notice("open calls taken back from the journal", [.count: String(open.count)]) }
   }
 

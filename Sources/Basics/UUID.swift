@@ -16,6 +16,10 @@ package struct UUID: Hashable, Comparable, Sendable {
     low = digest.1 & 0x3fff_ffff_ffff_ffff | 0x8000_0000_0000_0000
   }
 
+  /// The lowest and the highest identifier of the same millisecond.
+  package var first: UUID { UUID(high: high & ~0xffff, low: 0) }
+  package var last: UUID { UUID(high: high | 0xffff, low: .max) }
+
   package static func < (left: Self, right: Self) -> Bool {
     left.high == right.high ? left.low < right.low : left.high < right.high
   }

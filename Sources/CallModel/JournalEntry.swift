@@ -40,6 +40,9 @@ package struct JournalEntry: Hashable, Sendable {
       call: call, detail: detail)
   }
 
+  /// The call read back from its JSON; nil for an event that is of no call.
+  package var parsedCall: Call? { call.flatMap { try? JSONValue(parsing: $0) }.flatMap(Call.init) }
+
   /// Bytes it takes in memory, about.
   package var weight: Int { 200 + (call?.count ?? 0) + detail.count }
 

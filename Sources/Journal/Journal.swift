@@ -160,7 +160,7 @@ package final class Journal {
     try await ask { file throws(SQLiteError) in try file.history(query) }
   }
 
-  package func openCalls() async throws(JournalError) -> [(call: Call, told: Int)] {
+  package func openCalls() async throws(JournalError) -> [(last: JournalEntry, told: Int)] {
     try await ask { file throws(SQLiteError) in try file.openCallsNow() }
   }
 

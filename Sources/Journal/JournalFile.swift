@@ -124,12 +124,11 @@ package final class JournalFile: @unchecked Sendable {
       [call.from?.raw, call.to?.raw, call.from?.e164, call.to?.e164].compactMap(\.self) + call.legs.map(\.party.id)
     try database.rows(
       """
-      INSERT OR IGNORE INTO calls (tenant, started, call_id, ended, direction, disposition, queue, numbers, call)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-      """, .blob(entry.tenant.uuid.bytes), .int(call.startedAt.microseconds), .blob(call.id.uuid.bytes),
-      .int((call.endedAt ?? entry.occurredAt).microseconds), .text(call.direction.rawValue),
-      .text(call.disposition?.rawValue ?? ""), call.queue.map { .text($0) } ?? .null,
-      .text(" " + numbers.joined(separator: " ") + " "), .blob(entry.call ?? []))
+      INSERT OR IGNORE INTO calls (position, tenant, started, call_id, direction, disposition, queue, numbers)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+      """, .int(entry.position.value), .blob(entry.tenant.uuid.bytes), .int(call.startedAt.microseconds),
+      .blob(call.id.uuid.bytes), .text(call.direction.rawValue), .text(call.disposition?.rawValue ?? ""),
+      call.queue.map { .text($0) } ?? .null, .text(" " + numbers.joined(separator: " ") + " "))
   }
 
   // MARK: Read
@@ -147,16 +146,18 @@ package final class JournalFile: @unchecked Sendable {
         """), .int(after.value), .int(Int64(limit)))
   }
 
+  /// The entries of one call, oldest first. Costs a look at every event of the calls that began in its millisecond.
   package func entries(of call: CallID, limit: Int = 10_000) throws(SQLiteError) -> [JournalEntry] {
     try read(
       try database.statement(
         """
         SELECT position, id, type, source, tenant, occurred, call_id, call, detail
         FROM entries
-        WHERE call_id = ?
+        WHERE id BETWEEN ? AND ?
+          AND call_id = ?
         ORDER BY position
         LIMIT ?
-        """), .blob(call.uuid.bytes), .int(Int64(limit)))
+        """), .blob(call.uuid.first.bytes), .blob(call.uuid.last.bytes), .blob(call.uuid.bytes), .int(Int64(limit)))
   }
 
   private func read(_ statement: Statement, _ values: SQLValue...) throws(SQLiteError) -> [JournalEntry] {
@@ -176,17 +177,12 @@ package final class JournalFile: @unchecked Sendable {
     return found
   }
 
-  /// The calls without an end: each as its last event left it, and how many events were told of it.
-  package func openCallsNow() throws(SQLiteError) -> [(call: Call, told: Int)] {
-    var found: [(Call, Int)] = []
+  /// The calls without an end: the last entry of each, and how many events were told of it.
+  package func openCallsNow() throws(SQLiteError) -> [(last: JournalEntry, told: Int)] {
+    var found: [(JournalEntry, Int)] = []
     for id in openCalls.sorted() {
-      let rows = try database.rows(
-        "SELECT call, (SELECT count(*) FROM entries WHERE call_id = ?1) FROM entries WHERE call_id = ?1 ORDER BY position DESC LIMIT 1",
-        .blob(id.bytes))
-      guard let row = rows.first, case .blob(let bytes) = row[0], case .int(let told) = row[1],
-        let json = try? JSONValue(parsing: bytes), let call = Call(json)
-      else { continue }
-      found.append((call, Int(told)))
+      let entries = try entries(of: CallID(id))
+      if let last = entries.last { found.append((last, entries.count)) }
     }
     return found
   }
@@ -194,17 +190,18 @@ package final class JournalFile: @unchecked Sendable {
   package func history(_ query: HistoryQuery) throws(SQLiteError) -> [[UInt8]] {
     let rows = try database.rows(
       """
-      SELECT call
-      FROM calls
-      WHERE tenant = ?1
+      SELECT e.call
+      FROM calls c
+      JOIN entries e ON e.position = c.position
+      WHERE c.tenant = ?1
         AND (?2 IS NULL OR started >= ?2)
         AND (?3 IS NULL OR started < ?3)
         AND (?4 IS NULL OR instr(numbers, ' ' || ?4 || ' ') > 0)
         AND (?5 IS NULL OR queue = ?5)
         AND (?6 IS NULL OR direction = ?6)
         AND (?7 IS NULL OR disposition = ?7)
-        AND (?8 IS NULL OR (started, call_id) < (?8, ?9))
-      ORDER BY started DESC, call_id DESC
+        AND (?8 IS NULL OR (c.started, c.call_id) < (?8, ?9))
+      ORDER BY c.started DESC, c.call_id DESC
       LIMIT ?10
       """, .blob(query.tenant.uuid.bytes), .optional(query.from?.microseconds), .optional(query.until?.microseconds),
       .optional(query.number), .optional(query.queue), .optional(query.direction), .optional(query.disposition),
@@ -228,7 +225,11 @@ package final class JournalFile: @unchecked Sendable {
           SELECT position FROM entries WHERE position < ?1 AND (?2 OR kept < ?3) ORDER BY position LIMIT ?4)
         """, .int(head.value), .int(isTooLarge ? 1 : 0), .int(before.microseconds), .int(Int64(slice)))
       let gone = database.changes
-      try database.rows("DELETE FROM calls WHERE ended < ?", .int(before.microseconds))
+      try database.rows(
+        """
+        DELETE FROM calls
+        WHERE position < (SELECT min(position) FROM entries)
+        """)
       return gone
     }
     guard gone > 0 else { return 0 }

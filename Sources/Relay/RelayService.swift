@@ -88,8 +88,7 @@ package final class RelayService {
   /// Finds an open call of this tenant.
   func call(_ text: String?, of caller: Caller) throws(APIError) -> Call {
     guard let id = text.flatMap({ UUID($0) }), let entry = hub.activeCall(CallID(id)),
-      entry.tenant.uuid == caller.tenant,
-      let bytes = entry.call, let json = try? JSONValue(parsing: bytes), let call = Call(json)
+      entry.tenant.uuid == caller.tenant, let call = entry.parsedCall
     else { throw .notFound("call") }
     return call
   }

@@ -25,9 +25,10 @@ import Testing
   }
 
   private func event(_ number: UInt64, _ kind: CallEvent.Kind = .ring, call: Call? = nil) -> CallEvent {
-    CallEvent(
-      id: EventID(UUID(high: number, low: number)), source: "test", occurredAt: Timestamp(microseconds: 1), kind: kind,
-      call: call ?? self.call(number))
+    let call = call ?? self.call(number)
+    return CallEvent(
+      id: EventID(UUID(high: call.id.uuid.high, low: number)), source: "test", occurredAt: Timestamp(microseconds: 1),
+      kind: kind, call: call)
   }
 
   private func entries(_ events: [CallEvent]) -> [JournalEntry] { events.map { JournalEntry($0, at: .start) } }
@@ -56,7 +57,7 @@ import Testing
         ]))
     }
     let open = try JournalFile(path: folder + "/c.db").openCallsNow()
-    #expect(open.map(\.call) == [call(1, .active)])
+    #expect(open.map(\.last.parsedCall) == [call(1, .active)])
     #expect(open.map(\.told) == [2])
   }
 
@@ -75,6 +76,35 @@ import Testing
     #expect(try file.history(query).count == 3)
     query.tenant = TenantID(UUID(high: 1, low: 1))
     #expect(try file.history(query).isEmpty)
+  }
+
+  @Test func aJournalOfTheFirstVersionKeepsItsCalls() throws {
+    let path = folder + "/old.db"
+    do {
+      let old = try Database(path: path)
+      try old.migrate(Migrations.steps, upTo: 1)
+      let ended = JournalEntry(event(3, .ended, call: call(3, .ended)), at: Position(1))
+      try old.rows(
+        "INSERT INTO entries VALUES (1, ?, 1, 1, ?, 'call.ended', 'test', ?, ?, ?)", .blob(ended.id.uuid.bytes),
+        .blob(ended.tenant.uuid.bytes), .blob(call(3).id.uuid.bytes), .blob(ended.call!), .blob(ended.detail))
+      try old.rows(
+        "INSERT INTO calls VALUES (?, 3000, ?, 8000, 'internal', 'answered', NULL, ' 1003 ', ?)",
+        .blob(ended.tenant.uuid.bytes), .blob(call(3).id.uuid.bytes), .blob(ended.call!))
+    }
+    let file = try JournalFile(path: path)
+    var query = HistoryQuery()
+    query.number = "1003"
+    #expect(try file.history(query) == [call(3, .ended).json])
+    #expect(try file.entries(of: call(3).id).map(\.type) == ["call.ended"])
+  }
+
+  @Test func aSummaryGoesWithTheEntryItPointsTo() throws {
+    let file = try JournalFile(path: folder + "/gone.db")
+    _ = try file.append(entries((1...600).map { event($0, .ended, call: call($0, .ended)) }))
+    #expect(try file.prune(before: .now().adding(seconds: 10), bytes: .max) == 500)
+    var query = HistoryQuery()
+    query.limit = 1000
+    #expect(try file.history(query).count == 100)
   }
 
   @Test func retentionKeepsTheNewestEntryAndNeverReusesAPosition() throws {
