@@ -112,6 +112,7 @@ package final class Agent {
     let source = AsteriskSource(config.asterisk, outlet: pipeline, health: health, metrics: metrics)
     self.source = source
     pipeline.onUnexplained = { [unowned source] channel in source.probe(channel) }
+    pipeline.onStranded = { [unowned source] channel in source.release(channel) }
     pipeline.onLoss = { [unowned source] in source.reconnect() }
     return AsteriskCommands(source) { [unowned pipeline] group in pipeline.expect(group) }
   }

@@ -21,6 +21,8 @@ final class Pipeline: SourceOutlet {
   private(set) var board: Switchboard
   /// Told the names of channels that nothing explains, a moment after they came up.
   var onUnexplained: @LoopActor (String) -> Void = { _ in }
+  /// A channel is held by command and its other party is gone.
+  var onStranded: @LoopActor (ChannelFacts) -> Void = { _ in }
   /// Events were lost: the link must begin anew.
   var onLoss: @LoopActor () -> Void = {}
 
@@ -65,6 +67,7 @@ final class Pipeline: SourceOutlet {
     var events: [CallEvent] = []
     for observation in observations { events += board.apply(observation) }
     probeSoon()
+    for channel in board.takeStranded() { onStranded(channel) }
     guard !events.isEmpty else { return }
     let now = Moment.now()
     if offered.count < 10_000, let last = events.last { offered[last.id] = now }

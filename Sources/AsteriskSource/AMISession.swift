@@ -42,6 +42,8 @@ package struct AMISession: Sendable {
     case challenge, login, epoch
     case list(String)
     case ping, probe, command
+    /// A command whose answer is a list: what came of it so far.
+    case question(AMIResponse?)
   }
 
   /// Silence that is answered with a ping, and how long the ping may take: together below 5 s.
@@ -115,8 +117,9 @@ package struct AMISession: Sendable {
   }
 
   /// Sends an action on somebody's behalf; its answer comes as `.answer` with this id. Nil when it cannot be said.
-  package mutating func perform(_ action: AMIAction) -> (id: String, effects: [Effect])? {
-    guard let id = ask(action, .command) else { return nil }
+  /// - Parameter isList: the answer is a response and then items; it comes when they are all here.
+  package mutating func perform(_ action: AMIAction, isList: Bool = false) -> (id: String, effects: [Effect])? {
+    guard let id = ask(action, isList ? .question(nil) : .command) else { return nil }
     return (id, take())
   }
 
@@ -196,7 +199,8 @@ package struct AMISession: Sendable {
     case .epoch: learnEpoch(response)
     case .list(let name): if response.isSuccess { pending[id] = .list(name) } else { listDenied(name) }
     case .probe: if response.isSuccess { pending[id] = .probe }
-    case .command: effects.append(.answer(id: id, response))
+    case .question where response.isSuccess: pending[id] = .question(response)
+    case .command, .question: effects.append(.answer(id: id, response))
     case .ping, nil: if decoder.matches("Response", "Goodbye") { effects.append(.end(.loggedOff)) }
     }
   }
@@ -211,6 +215,7 @@ package struct AMISession: Sendable {
   private mutating func event(_ now: Moment, _ time: Timestamp) {
     if let id = decoder.value("ActionID"), let purpose = pending[id] {
       if case .probe = purpose { return probed(id, time) }
+      if case .question(let answer?) = purpose { return listed(id, answer) }
       if decoder.matches("EventList", "Complete") || decoder.value("Event")?.hasSuffix("Complete") == true {
         pending[id] = nil
         if case .list(let name) = purpose { listEnded(name, time) }
@@ -230,6 +235,19 @@ package struct AMISession: Sendable {
     guard case .snapshotChannel(let facts, _, let application, let data, _)? = decoder.observation(at: time)?.fact
     else { return }
     effects.append(.observe(Observation(at: time, .applicationFound(facts, name: application, data: data))))
+  }
+
+  /// Items of a list that somebody asked for; more than this of them are not kept.
+  private static let itemLimit = 1000
+
+  private mutating func listed(_ id: String, _ answer: AMIResponse) {
+    var answer = answer
+    if decoder.matches("EventList", "Complete") || decoder.value("Event")?.hasSuffix("Complete") == true {
+      pending[id] = nil
+      return effects.append(.answer(id: id, answer))
+    }
+    if answer.items.count < Self.itemLimit { answer.items.append(decoder.all) }
+    pending[id] = .question(answer)
   }
 
   private mutating func booted(_ now: Moment, _ time: Timestamp) {

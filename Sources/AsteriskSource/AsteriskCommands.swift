@@ -24,6 +24,7 @@ package final class AsteriskCommands {
   package func originate(_ request: OriginateRequest) async throws(CommandRefusal) -> CallID {
     let group = "sidetone-" + Hex.encode(Random.bytes(12))
     guard let expect else { throw CommandRefusal(.notSupported, "not-supported", "This link does not place calls.") }
+    try await mustExist(request.to)
     let id = expect(group)
     var headers = [
       ("Channel", device(request.from)), ("Context", source.config.dialContext), ("Exten", request.to),
@@ -38,6 +39,7 @@ package final class AsteriskCommands {
   package func hangUp(_ call: Call) async throws(CommandRefusal) {
     let legs = live(call).sorted { ($0.role == .caller ? 0 : 1) < ($1.role == .caller ? 0 : 1) }
     guard !legs.isEmpty else { throw Self.gone }
+    source.announce(.hangUpCommanded(call.id))
     // Each leg by itself: while the call is held or a consultation is on, they share no bridge that would end with one.
     var isDone = false
     for leg in legs {
@@ -53,6 +55,7 @@ package final class AsteriskCommands {
 
   package func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal) {
     let (agent, _) = try pair(call)
+    try await mustExist(target)
     try await perform(
       AMIAction(
         "BlindTransfer", [("Channel", agent.channel), ("Context", source.config.dialContext), ("Exten", target)]))
@@ -63,11 +66,13 @@ package final class AsteriskCommands {
     if let consultation {
       let other = live(consultation).first { $0.party != agent.party }
       guard let other else { throw Self.gone }
+      source.announce(.joinCommanded(leg: customer.id, with: other.id, by: agent.party))
       return try await perform(AMIAction("Bridge", [("Channel1", customer.channel), ("Channel2", other.channel)]))
     }
     guard let target else {
       throw CommandRefusal(.badTarget, "no-target", "An attended transfer needs a target or a consultation call.")
     }
+    try await mustExist(target)
     try await perform(
       AMIAction("Atxfer", [("Channel", agent.channel), ("Context", source.config.dialContext), ("Exten", target)]))
   }
@@ -100,7 +105,10 @@ package final class AsteriskCommands {
     var headers = [
       ("Channel", customer.channel), ("TimeoutChannel", agent.channel), ("AnnounceChannel", agent.channel),
     ]
-    if let slot { headers.append(("ParkingSpace", slot)) }
+    if let slot {
+      try await mustBeFree(slot)
+      headers.append(("ParkingSpace", slot))
+    }
     try await perform(AMIAction("Park", headers))
   }
 
@@ -119,6 +127,41 @@ package final class AsteriskCommands {
         [sidetone-hold] / exten => s,1,MusicOnHold() / exten => wait,1,Wait(86400) \
         then reload the dialplan and set [asterisk] hold_context = sidetone-hold.
         """)
+  }
+
+  // MARK: Looking before leaping
+
+  /// A target that the dialplan does not know would lose the customer. Where the account may not ask, Asterisk decides.
+  private func mustExist(_ extension: String) async throws(CommandRefusal) {
+    let question = "DIALPLAN_EXISTS(\(source.config.dialContext),\(`extension`),1)"
+    guard case .answered(let answer) = await source.perform(AMIAction("Getvar", [("Variable", question)])),
+      answer.isSuccess, answer["Value"] == "0"
+    else { return }
+    throw CommandRefusal(
+      .badTarget, "unknown-extension",
+      "The dialplan has no extension \(`extension`) in context \(source.config.dialContext).",
+      remedy: "Check the number, or set [asterisk] dial_context to the context that people dial from.")
+  }
+
+  /// Asterisk would park the call in another slot, or nowhere (res_parking, `parking_lot_get_space`).
+  private func mustBeFree(_ slot: String) async throws(CommandRefusal) {
+    guard let number = Int(slot) else {
+      throw CommandRefusal(.badTarget, "unknown-slot", "A parking slot is a number.")
+    }
+    if case .answered(let lots) = await source.perform(AMIAction("Parkinglots"), isList: true), lots.isSuccess {
+      let ranges = zip(lots.values("StartSpace"), lots.values("StopSpace")).map { "\($0)–\($1)" }
+      let isKnown = zip(lots.values("StartSpace"), lots.values("StopSpace")).contains { first, last in
+        number >= Int(first) ?? .max && number <= Int(last) ?? .min
+      }
+      if !isKnown, !ranges.isEmpty {
+        throw CommandRefusal(.badTarget, "unknown-slot", "Parking slots are \(ranges.joined(separator: ", ")).")
+      }
+    }
+    guard case .answered(let parked) = await source.perform(AMIAction("ParkedCalls"), isList: true),
+      parked.values("ParkingSpace").contains(slot)
+    else { return }
+    throw CommandRefusal(
+      .notNow, "slot-taken", "Somebody is parked in \(slot).", remedy: "Leave out the slot for any free one.")
   }
 
   // MARK: Which channels

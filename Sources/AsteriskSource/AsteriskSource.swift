@@ -1,7 +1,7 @@
 // The link to an Asterisk: connects, keeps connecting for ever, and carries commands. It understands nothing of calls.
 
 internal import Basics
-internal import CallModel
+package import CallModel
 internal import Crypto
 package import Health
 internal import Log
@@ -162,8 +162,9 @@ package final class AsteriskSource {
   }
 
   /// Performs an action; waits at most 10 s for its answer.
-  package func perform(_ action: AMIAction) async -> Outcome {
-    guard isUp, let (id, effects) = session?.perform(action) else { return .notSent }
+  /// - Parameter isList: the answer comes with items.
+  package func perform(_ action: AMIAction, isList: Bool = false) async -> Outcome {
+    guard isUp, let (id, effects) = session?.perform(action, isList: isList) else { return .notSent }
     let response: AMIResponse? = await withCheckedContinuation { continuation in
       waiting[id] = continuation
       LoopActor.loop.after(.seconds(10)) { [weak self] in self?.waiting.removeValue(forKey: id)?.resume(returning: nil)
@@ -171,6 +172,18 @@ package final class AsteriskSource {
       perform(effects)
     }
     return response.map { .answered($0) } ?? .noAnswer
+  }
+
+  /// Tells what we are about to do to a call, so that what follows is not taken for somebody's own doing.
+  package func announce(_ fact: Observation.Fact) { outlet.observe([Observation(at: Timestamp.now(), fact)]) }
+
+  /// Hangs up a channel that waits in our hold context and that nobody will come back for.
+  package func release(_ stranded: ChannelFacts) {
+    guard stranded.context == config.holdContext else { return }
+    LoopActor.begin { [self] in
+      // One bounded question; a channel that is gone already is as good.
+      _ = await perform(AMIAction("Hangup", [("Channel", stranded.name), ("Cause", "16")]))
+    }
   }
 
   /// Asks what runs on a channel; the answer comes as an observation.

@@ -129,6 +129,10 @@ package struct Observation: Hashable, Sendable {
     case extensionState(exten: String, device: String, status: String)
     /// A channel that was asked for with this id was never made.
     case originateFailed(id: String, channel: String)
+    /// We told the PBX to hang this call up: nobody in it did.
+    case hangUpCommanded(CallID)
+    /// We told the PBX to join two legs; `by` had both on the line and hands one over to the other.
+    case joinCommanded(leg: String, with: String, by: Party)
     /// Some other event of a kind that only an unfiltered account is sent: proof that nothing is hidden from us.
     case unfilteredWitness
   }

@@ -91,6 +91,8 @@ struct CallRecord {
   var mailbox: String?
   var firstRingAt: Timestamp?
   var wasEndedByRestart = false
+  /// An application told the PBX to hang it up.
+  var isHungUpByCommand = false
   /// It was under way when we came: how long it rang and talked is not known.
   var timesAreUnknown = false
 

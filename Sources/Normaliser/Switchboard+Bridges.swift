@@ -54,6 +54,7 @@ extension Switchboard {
     guard people.count >= 2 else { return }
     let key = mergeCalls(of: people)
     calls[key]?.endRequester = nil
+    tellCommandedJoin(key, people)
     let called = people.compactMap { legs[$0.id] }.filter { $0.origin != .caller }
     if let record = calls[key], !record.isStarted || record.call.answeredBy?.isPerson == false {
       let answerer = called.last { !$0.wasToldAnswered } ?? called.last ?? people.last { $0.id != record.callerLeg }
@@ -66,6 +67,14 @@ extension Switchboard {
       emit(key, .resumed(by: nil, .bridge))
     }
     for leg in people { legs[leg.id]?.redirectedTo = nil }
+  }
+
+  private mutating func tellCommandedJoin(_ key: Int, _ people: [LegRecord]) {
+    guard let join = commandedJoin, let other = people.first(where: { $0.id == join.two }),
+      people.contains(where: { $0.id == join.one })
+    else { return }
+    commandedJoin = nil
+    emit(key, .transferred(.attended, from: join.by, to: party(of: other)), participant: other.id)
   }
 
   mutating func left(_ facts: ChannelFacts, _ bridge: BridgeFacts) {

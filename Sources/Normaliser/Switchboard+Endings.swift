@@ -44,7 +44,14 @@ extension Switchboard {
     if !leg.isLocal, leg.wasToldRinging || leg.wasToldAnswered {
       emit(key, .legEnded(model(of: leg), reason: leg.endReason ?? "ended"), participant: id)
     }
+    strand(key)
     if liveLegs(of: key).isEmpty { finish(key, cause: cause) }
+  }
+
+  private mutating func strand(_ key: Int) {
+    guard calls[key]?.isBridgeHeld == true else { return }
+    let left = liveLegs(of: key)
+    if left.count == 1 { stranded.append(left[0].facts) }
   }
 
   // MARK: Outcomes
@@ -52,9 +59,11 @@ extension Switchboard {
   /// Q.850 causes as Asterisk 22 maps them from SIP: 17 = 486, 21 = 603, 19 = rang out, 26 = answered elsewhere.
   private func outcome(of leg: LegRecord, _ cause: Int) -> LegRecord.Outcome {
     guard leg.connectedAt == nil, leg.origin != .caller else { return .none }
+    if calls[leg.call]?.isHungUpByCommand == true { return .cancelled }
     switch (cause, leg.dialStatus) {
     case (26, _): return .answeredElsewhere
     case (_, "CANCEL"): return .cancelled
+    case (_, "ANSWER"): return .none
     case (17, _), (_, "BUSY"): return .busy
     case (21, _): return party(of: leg).kind == .external ? .rejected : .declined
     case (18, _), (19, _): return .noAnswer
@@ -97,6 +106,9 @@ extension Switchboard {
     if !record.isStarted { record.call.ringSeconds = ringSeconds(record, until: endedAt) }
     record.call.talkSeconds = talkSeconds(record, until: endedAt)
     record.call.endedAt = endedAt
+    for index in record.services.indices {
+      (record.services[index].state, record.services[index].endedAt) = (.ended, endedAt)
+    }
     calls[key] = record
     emit(key, .ended, at: endedAt)
   }
@@ -157,7 +169,7 @@ extension Switchboard {
     if record.wasAbandoned, !answeredByPerson { return (.abandoned, nil) }
     if record.call.answeredBy?.kind == .voicemail { return (.voicemail, nil) }
     if record.isStarted { return (.answered, nil) }
-    if callerGaveUp(record, people) { return (.cancelled, nil) }
+    if record.isHungUpByCommand || callerGaveUp(record) { return (.cancelled, nil) }
     let called = people.filter { $0.origin != .caller }
     let outcomes = called.map(\.outcome).filter { $0 != .none && $0 != .answeredElsewhere }
     if outcomes.contains(.noAnswer) { return (.noAnswer, nil) }
@@ -171,7 +183,7 @@ extension Switchboard {
     }
   }
 
-  private func callerGaveUp(_ record: CallRecord, _ people: [LegRecord]) -> Bool {
+  private func callerGaveUp(_ record: CallRecord) -> Bool {
     guard let caller = record.callerLeg.flatMap({ legs[$0] }) else { return false }
     return caller.askedToHangUp
   }
@@ -188,6 +200,7 @@ extension Switchboard {
   }
 
   private func endedBy(_ record: CallRecord, _ people: [LegRecord], _ disposition: Disposition) -> Party? {
+    if record.isHungUpByCommand { return .system }
     let nobody: Party? = seesEverything || record.wasEndedByRestart ? .system : nil
     switch disposition {
     case .answered, .voicemail:

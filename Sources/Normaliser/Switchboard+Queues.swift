@@ -15,8 +15,11 @@ extension Switchboard {
     case .queueAbandoned(let caller, let name, _):
       update(caller)
       // Asterisk says the same when the queue's own time is up: then nobody asked to hang up.
-      let gaveUp = !seesEverything || legs[caller.id]?.askedToHangUp == true
-      if let key = legs[caller.id]?.call { dequeue(key, name, reason: gaveUp ? "abandoned" : "timeout") }
+      if let key = legs[caller.id]?.call {
+        let gaveUp =
+          !seesEverything || legs[caller.id]?.askedToHangUp == true || calls[key]?.isHungUpByCommand == true
+        dequeue(key, name, reason: gaveUp ? "abandoned" : "timeout")
+      }
     case .agentCalled(let caller, let agent, _):
       update(caller)
       update(agent)

@@ -41,6 +41,10 @@ package struct Switchboard {
   var lastCallKey = 0
   var out: [CallEvent] = []
   var linkOrdinal = 0
+  /// Two legs that a command of ours joins, and who had both on the line.
+  var commandedJoin: (one: String, two: String, by: Party)?
+  /// Legs that a command of ours holds and whose other party is gone: nobody will come back for them.
+  var stranded: [ChannelFacts] = []
   /// Groups that commands of ours will bring about, and since when.
   var expected: [String: Timestamp] = [:]
 
@@ -107,6 +111,9 @@ package struct Switchboard {
     case .mailbox(let mailbox, let new, let by): mailboxChanged(mailbox, new, by)
     case .extensionState(let exten, let device, let status): extensionState(exten, device, status)
     case .originateFailed(let id, let channel): originateFailed(id, channel)
+    case .hangUpCommanded(let id):
+      if let key = calls.values.first(where: { $0.call.id == id })?.key { calls[key]?.isHungUpByCommand = true }
+    case .joinCommanded(let leg, let other, let by): commandedJoin = (leg, other, by)
     case .unfilteredWitness: seesEverything = true
     }
   }
@@ -183,6 +190,12 @@ package struct Switchboard {
         && calls[leg.call].map { !$0.isStarted && $0.queue == nil && $0.parking == nil } == true
         && !liveLegs(of: leg.call).contains { $0.origin == .called }
     }.map(\.facts.name)
+  }
+
+  /// Channels left alone in a call that is held by command, since last asked: each is to be hung up.
+  package mutating func takeStranded() -> [ChannelFacts] {
+    defer { stranded = [] }
+    return stranded
   }
 
   /// The call of a channel group is going to be this one.

@@ -46,7 +46,9 @@ extension RelayRoutes {
       try await service.once(context, caller) { () async throws(APIError) in
         let port = try service.commandPort()
         do throws(CommandRefusal) {
-          return Self.accepted(try await port.originate(request))
+          let id = try await port.originate(request)
+          service.placed(id)
+          return Self.accepted(id)
         } catch {
           throw Self.refused(error)
         }
@@ -115,7 +117,7 @@ extension RelayRoutes {
     return .response(
       try await service.once(context, caller) { () async throws(APIError) in
         let port = try service.commandPort()
-        let call = try service.call(context.path["id"], of: caller)
+        let call = try await service.placedCall(context.path["id"], of: caller)
         do throws(CommandRefusal) {
           try await body(port, call)
         } catch {

@@ -35,6 +35,8 @@ package final class RelayService {
   private var sockets: [ObjectIdentifier: RelaySocket] = [:]
   private var streams: [ObjectIdentifier: RelayEventStream] = [:]
   private var isSweeping = false
+  private var placedCalls: [CallID: Moment] = [:]
+  private static let firstEventWithin: Duration = .seconds(2)
 
   package init(hub: Hub, config: RelayConfig, commands: (any CallCommands)?, ledger: any CommandLedger) {
     (self.hub, self.config, self.commands, self.ledger) = (hub, config, commands, ledger)
@@ -91,6 +93,21 @@ package final class RelayService {
       entry.tenant.uuid == caller.tenant, let call = entry.parsedCall
     else { throw .notFound("call") }
     return call
+  }
+
+  /// Remembers a call that was just placed: its first event may take a moment.
+  func placed(_ id: CallID) {
+    let now = Moment.now()
+    placedCalls = placedCalls.filter { now - $0.value < Self.firstEventWithin }
+    placedCalls[id] = now
+  }
+
+  /// As `call`; for one that was just placed, once it can be seen.
+  func placedCall(_ text: String?, of caller: Caller) async throws(APIError) -> Call {
+    while let id = text.flatMap({ UUID($0) }).map(CallID.init), hub.activeCall(id) == nil,
+      let since = placedCalls[id], Moment.now() - since < Self.firstEventWithin
+    { await LoopActor.loop.sleep(for: .milliseconds(20)) }
+    return try call(text, of: caller)
   }
 
   func commandPort() throws(APIError) -> any CallCommands {

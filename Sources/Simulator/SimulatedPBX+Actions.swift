@@ -6,7 +6,8 @@ internal import Loop
 extension SimulatedPBX {
   private static let actions = [
     "Originate", "Hangup", "Redirect", "BlindTransfer", "Atxfer", "Bridge", "Park", "CoreShowChannels", "CoreStatus",
-    "Status", "BridgeList", "QueueStatus", "ParkedCalls", "DeviceStateList", "ExtensionStateList", "ListCommands",
+    "Status", "Getvar", "Parkinglots", "BridgeList", "QueueStatus", "ParkedCalls", "DeviceStateList",
+    "ExtensionStateList", "ListCommands",
     "Ping",
     "Login", "Logoff", "Challenge", "Events",
   ]
@@ -26,6 +27,10 @@ extension SimulatedPBX {
     case "parkedcalls": session.list(request, parkedItems, complete: "ParkedCallsComplete")
     case "devicestatelist": session.list(request, [], complete: "DeviceStateListComplete")
     case "extensionstatelist": session.list(request, [], complete: "ExtensionStateListComplete")
+    case "getvar": session.succeed(request, [("Variable", request["variable"] ?? ""), ("Value", exists(request))])
+    case "parkinglots":
+      let lot = [("Event", "Parkinglot"), ("Name", "default"), ("StartSpace", "701"), ("StopSpace", "720")]
+      session.list(request, [lot], complete: "ParkinglotsComplete")
     case "originate": originate(request, session)
     case "hangup": hangup(request, session)
     case "blindtransfer": transfer(request, session)
@@ -80,6 +85,12 @@ extension SimulatedPBX {
         [("Event", "ParkedCall")] + block($0, "Parkee") + [("Parkinglot", "default"), ("ParkingSpace", entry.slot)]
       }
     }
+  }
+
+  /// `DIALPLAN_EXISTS(context,exten,1)`: every number can be dialled here, and no word.
+  private func exists(_ request: AMIRequest) -> String {
+    let exten = (request["variable"] ?? "").split(separator: ",").dropFirst().first
+    return exten?.first?.isNumber == true ? "1" : "0"
   }
 
   // MARK: Acting

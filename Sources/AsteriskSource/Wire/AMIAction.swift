@@ -25,6 +25,15 @@ package struct AMIResponse: Sendable {
   package let isSuccess: Bool
   package let message: String
   package let headers: [(key: String, value: String)]
+  /// Of an action that answers with a list: its items, each with its headers.
+  package internal(set) var items: [[(key: String, value: String)]] = []
+
+  package init(isSuccess: Bool, message: String, headers: [(key: String, value: String)]) {
+    (self.isSuccess, self.message, self.headers) = (isSuccess, message, headers)
+  }
 
   package subscript(key: String) -> String? { headers.first { $0.key == key }?.value }
+
+  /// What the items say under this name.
+  package func values(_ key: String) -> [String] { items.compactMap { $0.first { $0.key == key }?.value } }
 }
