@@ -26,7 +26,7 @@ build() {
 }
 
 basics=(Sources/Basics/Text.swift Sources/Basics/Timestamp.swift Sources/Basics/UUID.swift Sources/Basics/Secret.swift)
-meaning=(Sources/CallModel/Observation.swift Fuzz/Stubs.swift)
+meaning=(Sources/CallModel/{Observation,Party,Identifiers}.swift Fuzz/Stubs.swift)
 build json "${basics[@]}" Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift
 build http "${basics[@]}" Sources/HTTP/HTTPParser*.swift Sources/HTTP/HTTPGrammar.swift Sources/HTTP/HTTPRequest.swift
 build websocket Sources/WebSocket/FrameCodec.swift
