@@ -21,22 +21,25 @@ func tests(_ name: String, of dependencies: [Target.Dependency]) -> Target {
 
 let libraries: [Target] = [
   .target(name: "CShims", cSettings: [.define("_GNU_SOURCE")]),
+  .target(name: "CWeb"),
   .systemLibrary(name: "CSQLite", pkgConfig: nil, providers: [.apt(["libsqlite3-dev"])]),
   .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+  .systemLibrary(name: "CCrypt", pkgConfig: nil, providers: [.apt(["libcrypt-dev"])]),
   .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 ]
 
 let platform: [Target] = [
   room("Basics"),
-  room("Crypto", on: ["Basics", "COpenSSL", "CShims"]),
+  room("Crypto", on: ["Basics", "COpenSSL", "CCrypt", "CShims"]),
   room("JSON", on: ["Basics"]),
   room("Loop", on: ["Basics", "CShims"]),
   room("Log", on: ["Basics", "JSON", "CShims", "CSystemd"]),
   room("Health", on: ["Basics", "JSON"]),
   room("Metrics", on: ["Basics"]),
   room("Config", on: ["Basics"]),
-  room("SQLite", on: ["CSQLite"]),
-  room("Store", on: ["Basics", "Crypto", "Loop", "SQLite"]),
+  room("SQLite", on: ["Basics", "CSQLite"]),
+  room("Postgres", on: ["Basics", "CShims"]),
+  room("Store", on: ["Basics", "Loop", "SQLite", "Postgres"]),
   room("HTTP", on: ["Basics", "Crypto", "JSON", "Loop", "CShims"]),
   room("WebSocket", on: ["Basics", "Crypto", "HTTP", "Loop"]),
 ]
@@ -50,7 +53,7 @@ let frames: [Target] = [
   room("Normaliser", on: ["CallModel", "Basics", "Crypto"]),
   room("Journal", on: ["CallModel", "Basics", "JSON", "Loop", "SQLite"]),
   room("Hub", on: ["CallModel", "Basics", "JSON", "Loop"]),
-  room("Identity", on: ["CallModel", "Basics", "Crypto", "HTTP", "Loop", "Store"]),
+  room("Identity", on: ["CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop", "Store"]),
 ]
 
 let leaves: [Target] = [
@@ -63,6 +66,7 @@ let leaves: [Target] = [
       "Hub", "Identity", "CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop",
       "WebSocket",
     ]),
+  room("Admin", on: ["Identity", "Basics", "Crypto", "HTTP", "Health", "JSON", "Log", "Loop", "CWeb"]),
   room("Simulator", on: ["Basics", "Crypto", "Loop"]),
 ]
 
@@ -70,14 +74,15 @@ let top: [Target] = [
   room(
     "Agent",
     on: [
-      "AsteriskSource", "Relay", "SourceKit", "Normaliser", "Journal", "Hub", "Identity", "CallModel", "Basics",
+      "AsteriskSource", "Relay", "Admin", "SourceKit", "Normaliser", "Journal", "Hub", "Identity", "CallModel",
+      "Basics",
       "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "CShims", "CSystemd",
     ]),
   .executableTarget(
     name: "sidetone",
     dependencies: [
       "Agent", "AsteriskSource", "Simulator", "Normaliser", "Journal", "Hub", "Identity", "CallModel", "SourceKit",
-      "Basics", "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "WebSocket", "CShims",
+      "Basics", "Config", "Crypto", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "WebSocket", "CShims",
     ],
     swiftSettings: house),
 ]
@@ -88,7 +93,8 @@ let checks: [Target] = [
     path: "Benchmarks/Bench",
     swiftSettings: house),
   .target(
-    name: "TestSupport", dependencies: ["AsteriskSource", "CallModel", "JSON", "Basics", "Loop"],
+    name: "TestSupport",
+    dependencies: ["AsteriskSource", "CallModel", "JSON", "Basics", "Loop", "Postgres", "Store"],
     path: "Tests/TestSupport",
     swiftSettings: house),
   tests("Basics", of: ["Basics", "JSON", "Crypto"]),
@@ -101,10 +107,12 @@ let checks: [Target] = [
       "AsteriskSource", "Simulator", "SourceKit", "CallModel", "Normaliser", "Health", "Metrics", "Loop", "Basics",
       "Config",
     ]),
+  tests("Store", of: ["Store", "Postgres", "SQLite", "Loop", "Basics"]),
+  tests("Identity", of: ["Identity", "Store", "Crypto", "HTTP", "JSON", "Loop", "Basics"]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),
   tests(
     "Agent",
-    of: ["Agent", "AsteriskSource", "Config", "Log", "SQLite", "Identity", "Store", "Loop", "Basics", "HTTP", "JSON"]),
+    of: ["Agent", "AsteriskSource", "Config", "Log", "SQLite", "Loop", "Basics", "HTTP", "JSON"]),
   tests("EndToEnd", of: ["Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
 ]
 

@@ -4,8 +4,8 @@
 set -euo pipefail
 only_name=""
 if [ "${1:-}" = "--missing" ]; then only_name=yes && shift; fi
-wanted=(libsqlite3-dev libssl-dev libsystemd-dev pkg-config)
-[ "${1:-}" = "build" ] || wanted+=(nginx-light gcc python3 util-linux)
+wanted=(libsqlite3-dev libssl-dev libcrypt-dev libsystemd-dev pkg-config)
+[ "${1:-}" = "build" ] || wanted+=(nginx-light gcc python3 util-linux libpq5 chromium)
 missing=()
 for package in "${wanted[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")

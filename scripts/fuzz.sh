@@ -25,7 +25,7 @@ build() {
     -o "$out/$name.run" "$folder"/*.swift 2> "$folder.log" || { cat "$folder.log"; exit 1; }
 }
 
-basics=(Sources/Basics/Text.swift Sources/Basics/Timestamp.swift Sources/Basics/UUID.swift Sources/Basics/Secret.swift)
+basics=(Sources/Basics/Text.swift Sources/Basics/Base64.swift Sources/Basics/Timestamp.swift Sources/Basics/UUID.swift Sources/Basics/Secret.swift)
 meaning=(Sources/CallModel/{Observation,Party,Identifiers}.swift Fuzz/Stubs.swift)
 build json "${basics[@]}" Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift
 build http "${basics[@]}" Sources/HTTP/HTTPParser*.swift Sources/HTTP/HTTPGrammar.swift Sources/HTTP/HTTPRequest.swift

@@ -1,7 +1,9 @@
 // Small joints between rooms that do not know each other.
 
+internal import Admin
 internal import Basics
 internal import CallModel
+internal import Glibc
 internal import Hub
 internal import Journal
 internal import Log
@@ -56,6 +58,24 @@ final class StoreLedger: CommandLedger {
     } catch {
       Log.error("the state store failed", [.errorText: "\(error)"])
     }
+  }
+}
+
+/// This process as the kernel counts it.
+enum SelfMeter {
+  static func usage(since start: Moment) -> SelfUsage {
+    var used = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used)
+    let seconds = Double(used.tv_sec) + Double(used.tv_nsec) / 1e9
+    return SelfUsage(
+      residentBytes: status("VmRSS:") << 10, cpuSeconds: seconds, threads: status("Threads:"),
+      uptimeSeconds: (Moment.now() - start).seconds)
+  }
+
+  private static func status(_ name: String) -> Int {
+    let lines = (try? Files.read("/proc/self/status", limit: 65_536)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let line = lines.split(separator: "\n").first { $0.hasPrefix(name) }
+    return line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0
   }
 }
 

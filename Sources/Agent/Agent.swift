@@ -1,5 +1,6 @@
 // Which rooms, in which order. Receivers start before givers and stop after them.
 
+internal import Admin
 internal import AsteriskSource
 internal import Basics
 internal import CShims
@@ -35,6 +36,7 @@ package final class Agent {
   private let metrics = MetricRegistry()
   private var lock: Int32 = -1
   private var journal: Journal?
+  private var identity: IdentityRoom?
   private var hub: Hub?
   private var pipeline: Pipeline?
   private var source: AsteriskSource?
@@ -65,9 +67,11 @@ package final class Agent {
       Log.error("the journal is damaged; the agent ends", [.errorText: reason])
       finish(1)
     }
-    let store = try await Store.open(path: config.statePath)
-    let keys = KeyRing(store: store)
-    try await keys.load()
+    let store = try Store.connect(config.storage.place(file: config.statePath))
+    let identity = IdentityRoom(
+      store, secret: try config.identity.serverSecret(keptAt: config.secretPath),
+      loginsPerMinute: config.identity.loginsPerMinute)
+    try await load(identity, store)
     let hub = Hub(log: JournalLog(journal))
     self.hub = hub
     let pipeline = makePipeline(journal, hub)
@@ -75,10 +79,11 @@ package final class Agent {
     let commands = makeSource(pipeline)
     let relay = RelayService(hub: hub, config: config.relay, commands: commands, ledger: StoreLedger(store))
     relay.isJournalWritable = { [unowned journal] in journal.isWritable }
-    keys.onRevoked = { [unowned relay] id in relay.revoke(id) }
+    identity.onEnded { [unowned relay] id in relay.revoke(id) }
     self.relay = relay
-    try listen(journal, keys, relay)
+    try listen(journal, identity, relay)
     source?.start()
+    self.isQuiet = isQuiet
     if isQuiet { return }
     keepHouse()
     sd_notify(0, "READY=1")
@@ -117,17 +122,51 @@ package final class Agent {
     return AsteriskCommands(source) { [unowned pipeline] group in pipeline.expect(group) }
   }
 
-  private func listen(_ journal: Journal, _ keys: KeyRing, _ relay: RelayService) throws {
+  /// A state that cannot be read yet keeps nobody from hearing the PBX: whoever asks meanwhile is told to come again.
+  private func load(_ identity: IdentityRoom, _ store: Store) async throws {
+    self.identity = identity
+    store.onFault { [health] reason in
+      if let reason {
+        Log.error("the state store cannot be used", [.errorText: reason])
+        health.raise(AgentCondition.stateUnavailable, detail: reason)
+      } else {
+        Log.notice("the state store can be used again")
+        health.clear(AgentCondition.stateUnavailable)
+      }
+    }
+    do throws(StoreError) {
+      try await identity.load()
+    } catch {
+      guard case .unavailable = error else { throw AgentFailure(description: error.description) }
+      loadLater(identity)
+    }
+  }
+
+  private func loadLater(_ identity: IdentityRoom) {
+    LoopActor.loop.after(.seconds(1)) { [weak self] in
+      guard let self, exitCode == nil else { return }
+      LoopActor.begin { [self] in
+        // Tried each second until the state answers.
+        do throws(StoreError) { try await identity.load() } catch { loadLater(identity) }
+      }
+    }
+  }
+
+  private func listen(_ journal: Journal, _ identity: IdentityRoom, _ relay: RelayService) throws {
     let gate = Gate(
-      keys: keys, allowsAnonymousRead: config.relay.anonymousRead, requestsPerMinute: config.relay.requestsPerMinute,
+      identity: identity, allowsAnonymousRead: config.relay.anonymousRead,
+      requestsPerMinute: config.relay.requestsPerMinute,
       queryCredentialPaths: RelayRoutes.queryCredentialPaths)
     let routes = RelayRoutes(
       service: relay, history: { [unowned journal] page in try? await journal.history(HistoryQuery(page)) },
-      issueTicket: { [unowned keys] id in keys.issueTicket(for: id) })
+      issueTicket: { [unowned identity] caller in identity.tickets.issue(to: caller) })
     let router = Router(routes.routes)
-    let own = AgentRoutes(
-      health: health, metrics: metrics, journal: journal, keys: keys, frames: { [weak self] in self?.source?.frames })
-    for route in own.routes { router.add(route) }
+    let desk = AdminDesk(
+      config: config, journal: journal, metrics: metrics, relay: routes, source: { [weak self] in self?.source },
+      startedAt: startedAt)
+    let admin = AdminRoutes(identity: identity, health: health, ports: desk.ports)
+    let own = AgentRoutes(health: health, metrics: metrics, journal: journal)
+    for route in own.routes + admin.routes { router.add(route) }
     AgentRoutes.complete(router)
     let server = HTTPServer(router: router, config: config.http)
     server.authorise = { request, access, peer throws(APIError) in try gate.authorise(request, access, peer: peer) }
@@ -174,7 +213,10 @@ package final class Agent {
         }
         sd_notify(0, "WATCHDOG=1\nSTATUS=\(health.status)")
         round += 1
-        if round % 6 == 1 { prune() }
+        if round % 6 == 1 {
+          prune()
+          LoopActor.begin { [self] in await identity?.keys.saveUses() }
+        }
         tick()
       }
     }
@@ -198,12 +240,13 @@ package final class Agent {
   // MARK: Stop
 
   private var isDraining = false
+  private var isQuiet = false
 
   /// Givers first: no new observations, then the clients, then the journal's last commit.
   package func drain() {
     guard !isDraining else { return finish(0) }
     isDraining = true
-    Log.notice("stopping")
+    if !isQuiet { Log.notice("stopping") }
     sd_notify(0, "STOPPING=1")
     source?.stop()
     relay?.drain()

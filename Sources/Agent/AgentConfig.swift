@@ -5,6 +5,7 @@ internal import Basics
 package import CallModel
 package import Config
 package import HTTP
+package import Identity
 package import Log
 package import Loop
 package import Relay
@@ -19,6 +20,8 @@ package struct AgentConfig: Sendable {
   package var http = HTTPServerConfig()
   package var relay = RelayConfig()
   package var asterisk = AsteriskSourceConfig()
+  package var identity = IdentityConfig()
+  package var storage = StorageConfig()
   package var retentionDays = 90
   package var retentionMiB = 2048
   package var logLevel = LogLevel.info
@@ -48,9 +51,8 @@ package struct AgentConfig: Sendable {
     readHTTP(&reader)
     relay = RelayConfig(reading: &reader)
     asterisk = AsteriskSourceConfig(reading: &reader)
-    _ = reader.optionalText("storage", "url").map { url in
-      if !url.isEmpty { reader.fault("storage", "url", "only the built-in SQLite is available; leave it empty") }
-    }
+    identity = IdentityConfig(reading: &reader)
+    storage = StorageConfig(reading: &reader)
     retentionDays = reader.number("journal", "retention_days", default: 90, in: 1...36_500)
     retentionMiB = reader.number("journal", "retention_mib", default: 2048, in: 16...1_048_576)
     readLog(&reader)
@@ -110,5 +112,6 @@ package struct AgentConfig: Sendable {
   package var controlSocket: String { (runtimeFolder.isEmpty ? dataFolder : runtimeFolder) + "/control.sock" }
   package var journalPath: String { dataFolder + "/journal.db" }
   package var statePath: String { dataFolder + "/state.db" }
+  package var secretPath: String { dataFolder + "/server.secret" }
   package var lockPath: String { dataFolder + "/lock" }
 }

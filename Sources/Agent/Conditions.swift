@@ -7,6 +7,11 @@ enum AgentCondition {
     code: "journal-not-writable", title: "The journal cannot write", severity: .failure,
     remedy:
       "Free space on the disk of [agent] data_dir, or mend it; the agent goes on by itself as soon as it can write.")
+  static let stateUnavailable = Condition(
+    code: "state-unavailable", title: "The state store cannot be used", severity: .failure,
+    remedy:
+      "Look after the PostgreSQL of [storage] url, or the disk of [agent] data_dir; the agent goes on by itself as soon as it answers. Calls are still heard and kept."
+  )
   static let eventsLost = Condition(
     code: "events-lost", title: "Events were lost", severity: .warning,
     remedy: "The loss ledger says how many and why; the link was resynchronised. Give the data folder more space.")

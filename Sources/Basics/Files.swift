@@ -7,6 +7,8 @@ package struct FileError: Error, CustomStringConvertible {
   package let path: String
   package let code: Int32
 
+  package init(path: String, code: Int32) { (self.path, self.code) = (path, code) }
+
   package var description: String { "\(path): \(String(cString: strerror(code)))" }
 }
 

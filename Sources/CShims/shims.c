@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -204,6 +205,8 @@ int shim_start_thread(const char *name, size_t stack_bytes, void (*body)(void *)
   if (failed) free(start);
   return -failed;
 }
+
+void shim_lower_thread_priority(void) { setpriority(PRIO_PROCESS, (id_t)gettid(), 19); }
 
 int shim_lock_file(const char *path) {
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -71,7 +71,8 @@ package struct ConfigReader {
       }
       return direct.text.isEmpty ? nil : Secret(direct.text)
     }
-    guard let path = optionalText(section, key + "_file") else { return nil }
+    let path = text(section, key + "_file", default: "")
+    guard !path.isEmpty else { return nil }
     do {
       return Secret(String(decoding: try Files.read(path, limit: 4096), as: UTF8.self).trimmed)
     } catch {

@@ -23,9 +23,13 @@ extension INIDocument {
       let (host, port) = (environment["HOST"] ?? "127.0.0.1", environment["PORT"] ?? "8082")
       set("http", "listen", host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)", origin: "HOST and PORT")
     }
-    let names = [("LOG_LEVEL", "log", "level")]
+    let names = [
+      ("LOG_LEVEL", "log", "level"), ("ADMIN_SECRET", "identity", "secret"), ("JWT_SECRET", "identity", "secret"),
+    ]
     for (name, section, key) in names where sections[section]?[key] == nil {
-      if let value = environment[name] { set(section, key, value.asciiLowercased, origin: name) }
+      if let value = environment[name] {
+        set(section, key, key == "level" ? value.asciiLowercased : value, origin: name)
+      }
     }
     if environment["JSON_LOGS"] == "true", sections["log"]?["format"] == nil {
       set("log", "format", "json", origin: "JSON_LOGS")

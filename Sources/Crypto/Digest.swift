@@ -14,9 +14,16 @@ package enum Digest {
   package static func md5(_ bytes: [UInt8]) -> [UInt8] { run(EVP_md5(), 16, bytes) }
 
   package static func hmacSHA256(_ bytes: [UInt8], key: Secret<[UInt8]>) -> [UInt8] {
-    var out = [UInt8](repeating: 0, count: 32)
+    hmac(EVP_sha256(), 32, bytes, key)
+  }
+
+  /// For the codes of authenticator apps only (RFC 6238 §1.2).
+  package static func hmacSHA1(_ bytes: [UInt8], key: Secret<[UInt8]>) -> [UInt8] { hmac(EVP_sha1(), 20, bytes, key) }
+
+  private static func hmac(_ kind: OpaquePointer?, _ size: Int, _ bytes: [UInt8], _ key: Secret<[UInt8]>) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: size)
     let key = key.reveal()
-    HMAC(EVP_sha256(), key, Int32(key.count), bytes, bytes.count, &out, nil)
+    HMAC(kind, key, Int32(key.count), bytes, bytes.count, &out, nil)
     return out
   }
 
@@ -44,6 +51,14 @@ package enum Random {
     let failed = shim_random(&out, count)
     precondition(failed == 0, "the kernel gave no random bytes")
     return out
+  }
+}
+
+extension UUID {
+  /// Version 4 (RFC 9562 §5.4).
+  package static func random() -> UUID {
+    let bits = Random.bytes(16).withUnsafeBytes { $0.loadUnaligned(as: (UInt64, UInt64).self) }
+    return UUID(high: bits.0 & ~0xf000 | 0x4000, low: bits.1 & ~(3 << 62) | 1 << 63)
   }
 }
 

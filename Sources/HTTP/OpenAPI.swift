@@ -51,17 +51,22 @@ package enum OpenAPI {
     json.object { json in writeResponses(of: route, to: &json) }
   }
 
+  /// Each way in by itself; the right that it takes is its scope.
   private static func writeSecurity(_ access: Access, to json: inout JSONWriter) {
+    let ways: [(scheme: String, right: String?)] =
+      switch access {
+      case .open: []
+      case .right(let right), .loopbackOr(let right):
+        [("key", right), ("app", right), ("own", right), ("session", right)]
+      case .signedIn: [("session", nil)]
+      case .operatorOnly: [("operator", nil)]
+      }
     json.key("security")
     json.array { json in
-      guard access != .open else { return }
-      json.object { json in
-        json.key("key")
-        json.array { json in
-          switch access {
-          case .open: break
-          case .right(let right), .loopbackOr(let right): json.value(right)
-          }
+      for way in ways {
+        json.object { json in
+          json.key(way.scheme)
+          json.array { json in if let right = way.right { json.value(right) } }
         }
       }
       if case .loopbackOr = access { json.object { _ in } }
@@ -129,12 +134,30 @@ package enum OpenAPI {
     }
     json.key("securitySchemes")
     json.object { json in
-      json.key("key")
-      json.object { json in
-        json.field("type", "http")
-        json.field("scheme", "bearer")
-        json.field("description", "An API key; `sidetone keys create` makes one.")
-      }
+      bearer("key", "An API key; `sidetone keys create` makes one.", to: &json)
+      header("app", "x-app-api-key", "The key of a tenant's app.", to: &json)
+      header("own", "x-api-key", "A user's own key.", to: &json)
+      bearer("session", "The token of a login, as a bearer or in the cookie of the admin page.", to: &json)
+      bearer("operator", "The command line on the agent's own host, over its socket.", to: &json)
+    }
+  }
+
+  private static func bearer(_ name: StaticString, _ text: String, to json: inout JSONWriter) {
+    json.key("\(name)")
+    json.object { json in
+      json.field("type", "http")
+      json.field("scheme", "bearer")
+      json.field("description", text)
+    }
+  }
+
+  private static func header(_ name: StaticString, _ field: String, _ text: String, to json: inout JSONWriter) {
+    json.key("\(name)")
+    json.object { json in
+      json.field("type", "apiKey")
+      json.field("in", "header")
+      json.field("name", field)
+      json.field("description", text)
     }
   }
 }

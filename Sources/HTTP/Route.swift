@@ -12,21 +12,32 @@ package enum Access: Sendable, Equatable {
   case right(String)
   /// A peer on the loopback without credentials; others need the right.
   case loopbackOr(String)
+  /// A person who signed in, whatever else they may.
+  case signedIn
+  /// The operator, over the socket in the runtime folder.
+  case operatorOnly
 }
 
 /// Who is asking, as the credential said.
 package struct Caller: Sendable {
-  package enum Kind: String, Sendable { case key, operatorSocket, anonymous }
+  package enum Kind: String, Sendable { case key, user, operatorSocket, anonymous }
 
   package let kind: Kind
   package let id: UUID?
   package let tenant: UUID
   package let rights: Set<String>
+  /// For the audit log: the user's name, or the key's and its hint.
+  package var name = ""
+  /// When the credential ends by itself; connections that it opened end with it.
+  package var validUntil: Timestamp?
   /// What every answer to this caller carries: its rate limit.
   package var responseHeaders: [(name: String, value: String)] = []
 
-  package init(kind: Kind, id: UUID?, tenant: UUID, rights: Set<String>) {
+  package init(
+    kind: Kind, id: UUID?, tenant: UUID, rights: Set<String>, name: String = "", validUntil: Timestamp? = nil
+  ) {
     (self.kind, self.id, self.tenant, self.rights) = (kind, id, tenant, rights)
+    (self.name, self.validUntil) = (name, validUntil)
   }
 }
 

@@ -4,87 +4,176 @@ internal import Basics
 internal import CallModel
 package import HTTP
 package import Loop
-internal import Store
 
 @LoopActor
 package final class Gate {
-  private let keys: KeyRing
+  package nonisolated static let cookieName = "sidetone_session"
+
+  private let identity: IdentityRoom
   private let allowsAnonymousRead: Bool
   private var limiter: RateLimiter
   /// Paths on which a credential may stand in the query, because browsers cannot set headers there.
   private let queryCredentialPaths: Set<String>
 
-  package init(keys: KeyRing, allowsAnonymousRead: Bool, requestsPerMinute: Int, queryCredentialPaths: Set<String>) {
-    (self.keys, self.allowsAnonymousRead) = (keys, allowsAnonymousRead)
+  package init(
+    identity: IdentityRoom, allowsAnonymousRead: Bool, requestsPerMinute: Int, queryCredentialPaths: Set<String>
+  ) {
+    (self.identity, self.allowsAnonymousRead) = (identity, allowsAnonymousRead)
     self.queryCredentialPaths = queryCredentialPaths
     limiter = RateLimiter(perMinute: requestsPerMinute)
   }
 
   /// - Parameter peer: the address, or `operator` for the socket in the runtime folder.
   package func authorise(_ request: HTTPRequest, _ access: Access, peer: String) throws(APIError) -> Caller? {
-    let right: String
     switch access {
     case .open: return nil
-    case .loopbackOr(let name):
-      if ["127.0.0.1", "::1", "operator"].contains(peer), request.header("x-real-ip") == nil,
-        request.header("x-forwarded-for") == nil
-      {
-        return nil
+    case .loopbackOr where Self.isOnThisHost(request, peer): return nil
+    case .loopbackOr(let right), .right(let right): return try caller(of: request, with: right, peer)
+    case .signedIn:
+      guard let caller = try credential(request), caller.kind == .user else { throw Self.noCredentials }
+      return try counted(caller)
+    case .operatorOnly:
+      guard peer == "operator" else {
+        throw APIError(403, "operator-only", "Only the command line on the agent's own host may do this.")
       }
-      right = name
-    case .right(let name): right = name
+      return try operatorCaller(request)
     }
-    if peer == "operator" { return Self.operatorCaller }
-    guard var caller = try caller(of: request) else {
-      if allowsAnonymousRead, Scope.standard.contains(where: { $0.rawValue == right }) { return Self.anonymous }
-      throw APIError(401, "no-credentials", "Missing authorization header")
-    }
-    guard caller.rights.contains(right) else {
-      throw APIError(403, "no-right", "This key lacks the scope \(right).")
-    }
-    try count(&caller)
-    return caller
   }
 
-  private static let operatorCaller = Caller(
-    kind: .operatorSocket, id: nil, tenant: TenantID.standard.uuid, rights: Set(Scope.allCases.map(\.rawValue)))
+  /// Nobody forwarded it for somebody else.
+  private static func isOnThisHost(_ request: HTTPRequest, _ peer: String) -> Bool {
+    ["127.0.0.1", "::1", "operator"].contains(peer) && request.header("x-real-ip") == nil
+      && request.header("x-forwarded-for") == nil
+  }
+
+  private func caller(of request: HTTPRequest, with right: String, _ peer: String) throws(APIError) -> Caller {
+    if peer == "operator" { return try operatorCaller(request) }
+    guard let caller = try credential(request) else {
+      if allowsAnonymousRead, Self.anonymous.rights.contains(right) { return Self.anonymous }
+      throw Self.noCredentials
+    }
+    guard caller.rights.contains(right) else { throw refusal(caller, right) }
+    return try counted(caller)
+  }
+
+  private func refusal(_ caller: Caller, _ right: String) -> APIError {
+    if caller.kind == .user, caller.rights.isEmpty {
+      return APIError(403, "password-change-needed", "Change your password first.")
+    }
+    let whose = caller.kind == .user ? "Your role" : "This key"
+    return APIError(403, "no-right", "\(whose) lacks the right \(right).")
+  }
+
+  private static let noCredentials = APIError(401, "no-credentials", "Missing authorization header")
+  private static let invalid = APIError(401, "invalid-credentials", "Invalid token")
   private static let anonymous = Caller(
     kind: .anonymous, id: nil, tenant: TenantID.standard.uuid, rights: Set(Scope.standard.map(\.rawValue)))
 
-  private func caller(of request: HTTPRequest) throws(APIError) -> Caller? {
-    let invalid = APIError(401, "invalid-credentials", "Invalid token")
-    if let header = request.header("authorization") {
-      let parts = header.split(separator: " ", maxSplits: 1)
-      guard parts.count == 2, String(parts[0]).isEqualWithoutCase(to: "bearer"),
-        let key = keys.find(String(parts[1]).trimmed)
-      else { throw invalid }
-      return Self.caller(key)
+  /// The operator may speak for any tenant, by name.
+  private func operatorCaller(_ request: HTTPRequest) throws(APIError) -> Caller {
+    var tenant = TenantID.standard.uuid
+    if let name = request.header("x-sidetone-tenant") {
+      guard let found = identity.accounts.tenant(named: name) else { throw .notFound("tenant") }
+      tenant = found.id
     }
-    guard queryCredentialPaths.contains(request.path), request.query != nil else { return nil }
-    let parameters = request.parameters
-    if let ticket = parameters["ticket"] {
-      guard let key = keys.redeem(ticket) else { throw invalid }
-      return Self.caller(key)
+    return Caller(
+      kind: .operatorSocket, id: nil, tenant: tenant, rights: Set(Scope.allCases.map(\.rawValue)), name: "operator")
+  }
+
+  // MARK: Credentials
+
+  /// Whoever the credential names; nil when there is none. A credential that is wrong is never overlooked for another.
+  private func credential(_ request: HTTPRequest) throws(APIError) -> Caller? {
+    guard identity.isLoaded else {
+      throw .unavailable("state-unavailable", "The state store cannot be used now.", retryAfter: 5)
     }
-    if let text = parameters["api_key"] {
-      guard let key = keys.find(text) else { throw invalid }
-      return Self.caller(key)
+    if let header = request.header("authorization") { return try bearer(header) }
+    if let text = request.header("x-app-api-key") { return try key(text, [.app]) }
+    if let text = request.header("x-api-key") { return try key(text, [.user]) }
+    if queryCredentialPaths.contains(request.path), request.query != nil {
+      let parameters = request.parameters
+      if let ticket = parameters["ticket"] {
+        guard let caller = identity.tickets.redeem(ticket) else { throw Self.invalid }
+        return caller
+      }
+      if let text = parameters["api_key"] { return try key(text, Set(StoredKey.Kind.allCases)) }
+    }
+    return try cookie(request)
+  }
+
+  private func bearer(_ header: String) throws(APIError) -> Caller {
+    let parts = header.split(separator: " ", maxSplits: 1)
+    guard parts.count == 2, String(parts[0]).isEqualWithoutCase(to: "bearer") else { throw Self.invalid }
+    let text = String(parts[1]).trimmed
+    guard text.utf8.contains(46) else { return try key(text, [.relay]) }
+    return try person(text).caller
+  }
+
+  private func key(_ text: String, _ kinds: Set<StoredKey.Kind>) throws(APIError) -> Caller {
+    guard let key = identity.keys.find(text, kinds) else { throw Self.invalid }
+    var rights = Scope.rights(key.scopes)
+    if let id = key.userID {
+      guard let user = identity.accounts.user(id, of: key.tenant), user.disabledAt == nil else { throw Self.invalid }
+      rights = Set(user.role.rights.map(\.rawValue))
+    }
+    return Caller(
+      kind: .key, id: key.id, tenant: key.tenant, rights: rights, name: "key \(key.hint)", validUntil: key.expiresAt)
+  }
+
+  private func person(_ token: String) throws(APIError) -> (caller: Caller, session: Session) {
+    do throws(JWTFault) {
+      let session = try identity.sessions.verify(token)
+      guard let user = identity.accounts.user(of: session) else { throw .expired }
+      let rights: Set<Scope> = user.mustChangePassword ? [] : user.role.rights
+      let caller = Caller(
+        kind: .user, id: user.id, tenant: user.tenant, rights: Set(rights.map(\.rawValue)), name: user.username,
+        validUntil: session.expiresAt)
+      return (caller, session)
+    } catch { throw Self.invalid }
+  }
+
+  /// The browser sends its cookie by itself, so a write must show that our page made it, and a WebSocket that our page
+  /// opened it. A cookie that holds no longer is as good as none.
+  private func cookie(_ request: HTTPRequest) throws(APIError) -> Caller? {
+    guard let token = Self.cookie(in: request), let (caller, session) = try? person(token) else { return nil }
+    if request.header("upgrade") != nil, !Self.isSameOrigin(request) {
+      throw APIError(403, "foreign-origin", "A page of another site may not open this.")
+    }
+    if !["GET", "HEAD"].contains(request.method) {
+      let token = request.header("x-csrf-token") ?? ""
+      guard identity.sessions.isCSRFToken(token, of: session) else {
+        throw APIError(403, "csrf", "The request lacks the page's token; reload the page.")
+      }
+    }
+    return caller
+  }
+
+  package static func cookie(in request: HTTPRequest) -> String? {
+    for (name, value) in request.headers where name.isEqualWithoutCase(to: "cookie") {
+      for pair in value.split(separator: ";") {
+        let parts = String(pair).trimmed.split(separator: "=", maxSplits: 1)
+        if parts.count == 2, parts[0] == cookieName { return String(parts[1]) }
+      }
     }
     return nil
   }
 
-  private static func caller(_ key: StoredKey) -> Caller {
-    Caller(kind: .key, id: key.id, tenant: key.tenant, rights: Set(key.scopes))
+  private static func isSameOrigin(_ request: HTTPRequest) -> Bool {
+    guard let origin = request.header("origin"), let host = request.header("host") else { return false }
+    return origin.firstRange(of: "://").map { origin[$0.upperBound...] == host } ?? false
   }
 
-  private func count(_ caller: inout Caller) throws(APIError) {
-    guard let id = caller.id else { return }
+  // MARK: Limits
+
+  private func counted(_ caller: Caller) throws(APIError) -> Caller {
+    guard let id = caller.id else { return caller }
+    var caller = caller
     let verdict = limiter.take(id, at: Moment.now())
     caller.responseHeaders = [
       ("RateLimit-Limit", String(verdict.limit)), ("RateLimit-Remaining", String(verdict.remaining)),
       ("RateLimit-Reset", String(verdict.resetSeconds)),
     ]
-    guard !verdict.isAllowed else { return }
+    guard !verdict.isAllowed else { return caller }
     var error = APIError(429, "rate-limited", "More than \(verdict.limit) requests a minute. Wait, then try again.")
     error.retryAfter = max(1, verdict.resetSeconds)
     error.headers = caller.responseHeaders

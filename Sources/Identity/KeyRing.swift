@@ -1,88 +1,147 @@
-// API keys: made from 256 random bits, kept as SHA-256, shown once, checked in memory.
+// API keys: made from 256 random bits (a user's are derived), kept as SHA-256, shown once, checked in memory.
 
 package import Basics
 internal import Crypto
 package import Loop
-package import Store
+internal import Store
 
 package struct KeyError: Error, CustomStringConvertible {
-  package let description: String
+  package let field: String
+  package let reason: String
+  package var description: String { "\(field): \(reason)" }
 }
 
 @LoopActor
 package final class KeyRing {
-  private let store: Store
+  private let store: IdentityStore
+  private let secret: ServerSecret
   private var keys: [[UInt8]: StoredKey] = [:]
-  private var tickets: [String: (key: StoredKey, until: Moment)] = [:]
+  private var used: [UUID: Timestamp] = [:]
   /// Told the ids of keys that stopped being valid, so that open connections end.
   package var onRevoked: @LoopActor (UUID) -> Void = { _ in }
 
-  package init(store: Store) { self.store = store }
+  package init(store: IdentityStore, secret: ServerSecret) { (self.store, self.secret) = (store, secret) }
 
-  package func load() async throws {
-    for key in try await store.allKeys() { keys[key.hash] = key }
-  }
+  func take(_ keys: [StoredKey]) { self.keys = Dictionary(uniqueKeysWithValues: keys.map { ($0.hash, $0) }) }
+
+  // MARK: Making
 
   /// Makes a key. Its text is in the result and nowhere else.
   package func create(
-    name: String, scopes: [Scope], tenant: UUID, expiresAt: Timestamp? = nil
+    _ kind: StoredKey.Kind = .relay, name: String, scopes: [Scope], tenant: UUID, expiresAt: Timestamp? = nil,
+    by visitor: Visitor
   ) async throws -> (key: StoredKey, text: Secret<String>) {
-    guard !name.trimmed.isEmpty, name.utf8.count <= 100 else {
-      throw KeyError(description: "name: between 1 and 100 bytes of text")
-    }
-    let text = "sk_" + Hex.encode(Random.bytes(32))
-    let key = StoredKey(
-      id: Self.randomID(), tenant: tenant, name: name.trimmed, hint: text.prefix(8) + "…" + text.suffix(4),
-      scopes: scopes.map(\.rawValue), createdAt: Timestamp.now(), expiresAt: expiresAt, revokedAt: nil,
-      hash: Digest.sha256(Array(text.utf8)))
-    try await store.insert(key)
+    try Self.check(name, expiresAt)
+    let (key, text) = Self.make(kind, name, scopes.map(\.rawValue), tenant, expiresAt)
+    try await store.insert(key, visitor.note("key.created", key.hint, key.name))
     keys[key.hash] = key
-    return (key, Secret(text))
+    return (key, text)
   }
 
-  private static func randomID() -> UUID {
-    let bytes = Random.bytes(16)
-    let halves = UUID(bytes: bytes) ?? UUID(high: 0, low: 0)
-    return UUID(high: halves.high & ~0xf000 | 0x4000, low: halves.low & ~(3 << 62) | 1 << 63)
+  private static func check(_ name: String, _ expiresAt: Timestamp?) throws {
+    let isFine = !name.trimmed.isEmpty && name.utf8.count <= 100 && name.utf8.allSatisfy { $0 >= 32 && $0 != 127 }
+    guard isFine else { throw KeyError(field: "name", reason: "between 1 and 100 bytes of printable text") }
+    guard expiresAt.map({ $0 > Timestamp.now() }) ?? true else {
+      throw KeyError(field: "expires_at", reason: "a time to come")
+    }
   }
 
-  package var all: [StoredKey] { keys.values.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) } }
-
-  /// False when there is no such key.
-  package func revoke(_ id: UUID, of tenant: UUID) async throws -> Bool {
-    guard try await store.revoke(id, of: tenant, at: Timestamp.now()) else { return false }
-    keys = keys.filter { $0.value.id != id }
-    tickets = tickets.filter { $0.value.key.id != id }
-    onRevoked(id)
-    return true
+  private static func make(
+    _ kind: StoredKey.Kind, _ name: String, _ scopes: [String], _ tenant: UUID, _ expiresAt: Timestamp?
+  ) -> (StoredKey, Secret<String>) {
+    let text = (kind == .app ? "app_" : "sk_") + Hex.encode(Random.bytes(32))
+    return (stored(kind, text, name, scopes, tenant, expiresAt), Secret(text))
   }
 
-  /// The key with this text, if it is valid now.
-  package func find(_ text: String) -> StoredKey? {
-    guard text.utf8.count <= 200, let key = keys[Digest.sha256(Array(text.utf8))] else { return nil }
-    return isValid(key) ? key : nil
+  private static func stored(
+    _ kind: StoredKey.Kind, _ text: String, _ name: String, _ scopes: [String], _ tenant: UUID,
+    _ expiresAt: Timestamp?, user: UUID? = nil
+  ) -> StoredKey {
+    StoredKey(
+      id: .random(), tenant: tenant, kind: kind, name: name.trimmed, hint: text.prefix(8) + "…" + text.suffix(4),
+      scopes: scopes, createdAt: Timestamp.now(), expiresAt: expiresAt, revokedAt: nil, lastUsedAt: nil,
+      hash: Digest.sha256(Array(text.utf8)), userID: user)
+  }
+
+  /// A key in the place of another; both hold for `overlapSeconds`. Nil when the tenant has no such key in use.
+  package func rotate(_ id: UUID, of tenant: UUID, overlapSeconds: Double, by visitor: Visitor) async throws -> (
+    key: StoredKey, text: Secret<String>
+  )? {
+    guard var old = keys.values.first(where: { $0.id == id && $0.tenant == tenant }), isValid(old), old.kind != .user
+    else { return nil }
+    let (new, text) = Self.make(old.kind, old.name, old.scopes, tenant, nil)
+    let end = Timestamp.now().adding(seconds: overlapSeconds)
+    let until = old.expiresAt.map { min($0, end) } ?? end
+    try await store.replace(old, with: new, until: until, visitor.note("key.rotated", old.hint, "by \(new.hint)"))
+    old.expiresAt = until
+    (keys[old.hash], keys[new.hash]) = (old, new)
+    return (new, text)
+  }
+
+  /// A user's own key, which can be shown again because it is derived and not kept. It may what the user may.
+  package func userKey(of user: StoredUser) -> Secret<String> {
+    let purpose = "user key \(user.id) \(user.keyVersion)"
+    return Secret("aisk_" + Base64.encodeURL(secret.derived(purpose).reveal()))
+  }
+
+  /// Makes the present version of a user's key known, and ends the versions before it.
+  package func install(userKeyOf user: StoredUser, by visitor: Visitor) async throws {
+    for old in keys.values where old.userID == user.id && old.revokedAt == nil {
+      _ = try await revoke(old.id, of: user.tenant, by: visitor)
+    }
+    let text = userKey(of: user).reveal()
+    let key = Self.stored(.user, text, "key of \(user.username)", [], user.tenant, nil, user: user.id)
+    try await store.insert(key, visitor.note("key.created", key.hint, key.name))
+    keys[key.hash] = key
+  }
+
+  // MARK: Looking
+
+  package func all(of tenant: UUID) -> [StoredKey] {
+    keys.values.filter { $0.tenant == tenant }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+      .map { key in
+        var key = key
+        key.lastUsedAt = used[key.id] ?? key.lastUsedAt
+        return key
+      }
+  }
+
+  /// The key with this text, if it is of one of these kinds and valid now.
+  package func find(_ text: String, _ kinds: Set<StoredKey.Kind>) -> StoredKey? {
+    guard text.utf8.count <= 200, let key = keys[Digest.sha256(Array(text.utf8))], kinds.contains(key.kind),
+      isValid(key)
+    else { return nil }
+    used[key.id] = Timestamp.now()
+    return key
   }
 
   private func isValid(_ key: StoredKey) -> Bool {
     key.revokedAt == nil && (key.expiresAt.map { $0 > Timestamp.now() } ?? true)
   }
 
-  // MARK: Tickets
+  // MARK: Ending
 
-  /// A ticket for one connection within 30 s, for browsers that cannot set a header on a WebSocket.
-  package func issueTicket(for id: UUID) -> String? {
-    let now = Moment.now()
-    tickets = tickets.filter { $0.value.until > now }
-    guard let key = keys.values.first(where: { $0.id == id }), tickets.count < 10_000 else { return nil }
-    let ticket = Hex.encode(Random.bytes(24))
-    tickets[ticket] = (key, now + .seconds(30))
-    return ticket
+  /// False when there is no such key.
+  package func revoke(_ id: UUID, of tenant: UUID, by visitor: Visitor) async throws -> Bool {
+    guard let key = keys.values.first(where: { $0.id == id && $0.tenant == tenant }) else { return false }
+    let now = Timestamp.now()
+    guard try await store.revoke(id, of: tenant, at: now, visitor.note("key.revoked", key.hint, key.name)) else {
+      return false
+    }
+    if key.revokedAt == nil { keys[key.hash]?.revokedAt = now }
+    onRevoked(id)
+    return true
   }
 
-  package func redeem(_ ticket: String) -> StoredKey? {
-    guard let found = tickets.removeValue(forKey: ticket), found.until > Moment.now(), isValid(found.key) else {
-      return nil
+  /// Writes down when keys were last used; called now and then, so that use costs no write of its own.
+  package func saveUses() async {
+    let batch = used.compactMap { id, at in
+      keys.values.first { $0.id == id }.map { (id: id, tenant: $0.tenant, at: at) }
     }
-    return found.key
+    guard !batch.isEmpty, (try? await store.noteUse(batch)) != nil else { return }
+    for (id, _, at) in batch {
+      for (hash, key) in keys where key.id == id { keys[hash]?.lastUsedAt = at }
+      if used[id] == at { used[id] = nil }
+    }
   }
 }

@@ -4,7 +4,7 @@
 //   writable ─(disk full, I/O error)─▶ waiting: the buffer fills, reads go on ─(it writes again)─▶ writable
 //                                         └─(buffer full)─▶ losing: counted, then the link resynchronises
 
-internal import Basics
+package import Basics
 package import CallModel
 package import Loop
 internal import SQLite
@@ -166,6 +166,23 @@ package final class Journal {
 
   package func losses() async throws(JournalError) -> [Loss] {
     try await ask { file throws(SQLiteError) in try file.losses() }
+  }
+
+  package func hour(of tenant: TenantID, from: Timestamp) async throws(JournalError) -> (
+    total: Int, answered: Int, waits: [Int]
+  ) {
+    try await ask { file throws(SQLiteError) in try file.hour(of: tenant, from: from) }
+  }
+
+  /// Bytes that hold something, calls that are open, and what retention with these limits would remove now.
+  package func figures(olderThanDays days: Int, largerThanMiB mebibytes: Int) async throws(JournalError) -> (
+    bytes: Int, openCalls: Int, prunable: Int
+  ) {
+    let before = Timestamp.now().adding(seconds: -Double(days) * 86_400)
+    return try await ask { file throws(SQLiteError) in
+      let prunable = try file.prunable(before: before, bytes: mebibytes << 20)
+      return (try file.size(), file.openCallCount, prunable)
+    }
   }
 
   /// Applies retention in slices, so that appends get their turn between them.

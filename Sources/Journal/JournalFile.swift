@@ -238,6 +238,39 @@ package final class JournalFile: @unchecked Sendable {
     return gone
   }
 
+  /// Entries that `prune` with these limits would remove now, about: what is over the size is taken by the average.
+  package func prunable(before: Timestamp, bytes: Int) throws(SQLiteError) -> Int {
+    let old = try database.rows(
+      "SELECT coalesce(max(position), 0) FROM entries WHERE kept < ?1 AND position < ?2", .time(before),
+      .int(head.value))[0][0].int
+    let count = max(1, Int(head.value - oldest.value + 1))
+    let excess = max(0, try size() - bytes)
+    let tooOld = old.map { $0 == 0 ? 0 : Int($0 - oldest.value + 1) } ?? 0
+    return max(tooOld, excess == 0 ? 0 : count * excess / max(1, try size()))
+  }
+
+  /// The calls of a tenant that began in this hour: how many, how many were answered, and how long they rang, each in
+  /// bounds of 5, 15, 30 and 60 s. Cost: a look at each of them.
+  package func hour(of tenant: TenantID, from: Timestamp) throws(SQLiteError) -> (
+    total: Int, answered: Int, waits: [Int]
+  ) {
+    let row = try database.rows(
+      """
+      SELECT count(*), total(disposition IN ('answered', 'voicemail')), total(ring < 5), total(ring >= 5 AND ring < 15),
+        total(ring >= 15 AND ring < 30), total(ring >= 30 AND ring < 60), total(ring >= 60)
+      FROM (
+        SELECT c.disposition, coalesce(json_extract(CAST(e.call AS TEXT), '$.ring_seconds'), 0) AS ring
+        FROM calls c
+        JOIN entries e ON e.position = c.position
+        WHERE c.tenant = ?1 AND c.started >= ?2 AND c.started < ?3
+        LIMIT 100000)
+      """, .id(tenant.uuid), .time(from), .time(from.adding(seconds: 3600)))[0]
+    let figures = row.map { value in if case .double(let number) = value { Int(number) } else { Int(value.int ?? 0) } }
+    return (figures[0], figures[1], Array(figures[2...]))
+  }
+
+  package var openCallCount: Int { openCalls.count }
+
   /// Bytes of the file that hold something.
   package func size() throws(SQLiteError) -> Int {
     let row = try database.rows(
@@ -262,9 +295,4 @@ package final class JournalFile: @unchecked Sendable {
         return Loss(at: Timestamp(microseconds: at), reason: reason, count: Int(count), detail: detail)
       }
   }
-}
-
-extension SQLValue {
-  fileprivate static func optional(_ number: Int64?) -> SQLValue { number.map { .int($0) } ?? .null }
-  fileprivate static func optional(_ text: String?) -> SQLValue { text.map { .text($0) } ?? .null }
 }

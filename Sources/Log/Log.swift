@@ -1,7 +1,7 @@
 // Structured logging: a constant sentence and keys from one list, to journald when the process runs under it and to
 // stderr otherwise. Redaction is the default: numbers are masked, secrets have no way in.
 
-internal import Basics
+package import Basics
 internal import CShims
 internal import CSystemd
 internal import Glibc
@@ -54,6 +54,14 @@ package enum LogKey: String, Sendable {
   case version = "version"
 }
 
+/// A line that was logged, for those who look at the agent and not at its log.
+package struct LogRecord: Sendable {
+  package let at: Timestamp
+  package let level: LogLevel
+  package let text: String
+  package let fields: [(name: String, value: String)]
+}
+
 package enum LogFormat: String, Sendable { case text, json }
 
 package enum Log {
@@ -62,7 +70,11 @@ package enum Log {
     var format = LogFormat.text
   }
 
+  /// Warnings and errors kept in memory, the oldest dropped first.
+  package static let recentLimit = 500
+
   private static let settings = Mutex(Settings())
+  private static let kept = Mutex<[LogRecord]>([])
   private static let underJournald: Bool = {
     guard let stream = Environment["JOURNAL_STREAM"] else { return false }
     var status = stat()
@@ -83,7 +95,20 @@ package enum Log {
     if settings.withLock({ $0.level.rawValue }) >= LogLevel.debug.rawValue { write(.debug, text, fields()) }
   }
 
+  /// The latest warnings and errors, oldest first.
+  package static var recent: [LogRecord] { kept.withLock { $0 } }
+
+  private static func keep(_ level: LogLevel, _ text: StaticString, _ fields: [LogKey: String]) {
+    let pairs = fields.sorted { $0.key.rawValue < $1.key.rawValue }.map { (name: $0.key.rawValue, value: $0.value) }
+    let record = LogRecord(at: Timestamp.now(), level: level, text: "\(text)", fields: pairs)
+    kept.withLock { kept in
+      if kept.count >= recentLimit { kept.removeFirst() }
+      kept.append(record)
+    }
+  }
+
   private static func write(_ level: LogLevel, _ text: StaticString, _ fields: [LogKey: String]) {
+    if level.rawValue <= LogLevel.warning.rawValue { keep(level, text, fields) }
     let settings = settings.withLock { $0 }
     guard level.rawValue <= settings.level.rawValue else { return }
     if underJournald { return toJournal(level, text, fields) }

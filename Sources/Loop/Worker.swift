@@ -14,9 +14,12 @@ package final class Worker: Sendable {
   private let state = Mutex(State())
   private let ready: Semaphore
 
-  /// - Parameter name: at most 15 bytes; what `top -H` shows.
-  package init(name: String) {
+  /// - Parameters:
+  ///   - name: at most 15 bytes; what `top -H` shows.
+  ///   - isBackground: runs when nothing else wants the processor, the PBX before all (nice 19).
+  package init(name: String, isBackground: Bool = false) {
     ready = Semaphore()
+    if isBackground { post { shim_lower_thread_priority() } }
     let context = Unmanaged.passRetained(self).toOpaque()
     let failed = shim_start_thread(name, 512 << 10, { Worker.main($0!) }, context)
     precondition(failed == 0, "no thread to be had for \(name)")

@@ -3,6 +3,7 @@
 
 internal import Basics
 internal import CallModel
+internal import HTTP
 internal import Hub
 internal import Loop
 
@@ -20,15 +21,18 @@ final class RelayEventStream {
     retry: 1000\n\n
     """.utf8)
 
-  let keyID: UUID?
+  /// Whose credential opened it, and until when that holds.
+  let owner: UUID?
+  private let validUntil: Timestamp?
   var onEnd: @LoopActor () -> Void = {}
   private let stream: Stream
   private let config: RelayConfig
   private var feed: Feed?
   private var lastWrite = Moment.now()
 
-  init(_ stream: Stream, keyID: UUID?, config: RelayConfig) {
-    (self.stream, self.keyID, self.config) = (stream, keyID, config)
+  init(_ stream: Stream, caller: Caller?, config: RelayConfig) {
+    (owner, validUntil) = (caller?.id, caller?.validUntil)
+    (self.stream, self.config) = (stream, config)
     stream.queueLimit = config.clientQueueBytes
     stream.onEnd = { [self] _ in
       feed?.stop()
@@ -44,6 +48,7 @@ final class RelayEventStream {
   }
 
   func keepAlive(at now: Moment) {
+    if let validUntil, validUntil < Timestamp.now() { return close() }
     guard now - lastWrite > .seconds(config.pingEverySeconds), stream.queuedBytes == 0 else { return }
     lastWrite = now
     stream.write(Array(": still here\n\n".utf8))

@@ -13,7 +13,7 @@ internal import WebSocket
 package struct RelayRoutes {
   let service: RelayService
   private let history: @LoopActor @Sendable (HistoryPage) async -> [[UInt8]]?
-  private let issueTicket: @LoopActor @Sendable (UUID) -> String?
+  private let issueTicket: @LoopActor @Sendable (Caller) -> String?
 
   /// Filters of /relay/call-history.
   package struct HistoryPage: Sendable {
@@ -30,7 +30,7 @@ package struct RelayRoutes {
 
   package init(
     service: RelayService, history: @escaping @LoopActor @Sendable (HistoryPage) async -> [[UInt8]]?,
-    issueTicket: @escaping @LoopActor @Sendable (UUID) -> String?
+    issueTicket: @escaping @LoopActor @Sendable (Caller) -> String?
   ) {
     (self.service, self.history, self.issueTicket) = (service, history, issueTicket)
   }
@@ -117,7 +117,8 @@ package struct RelayRoutes {
     return "\(call.startedAt.microseconds)_\(call.id)"
   }
 
-  private func historyPage(_ context: RequestContext) throws(APIError) -> HistoryPage {
+  /// What a request's filters ask for.
+  package func historyPage(_ context: RequestContext) throws(APIError) -> HistoryPage {
     var page = HistoryPage(
       tenant: context.caller?.tenant ?? TenantID.standard.uuid,
       limit: try context.integer("limit", default: 100, in: 1...1000))
@@ -220,7 +221,7 @@ package struct RelayRoutes {
     let after = try after(context) ?? service.hub.head
     let (service, caller) = (service, context.caller)
     return .takeOver(head: RelayEventStream.head) { stream, _ in
-      let events = RelayEventStream(stream, keyID: caller?.id, config: service.config)
+      let events = RelayEventStream(stream, caller: caller, config: service.config)
       service.add(events)
       events.start(service.hub, tenant: TenantID(caller?.tenant ?? TenantID.standard.uuid), after: after)
     }
@@ -233,15 +234,15 @@ package struct RelayRoutes {
     return .takeOver(head: head) { stream, received in
       let session = WebSocketSession(stream, received: received)
       let dialect: Dialect = chosen == nil ? .relay : .native
-      let socket = RelaySocket(session, keyID: caller?.id, dialect: dialect, config: service.config, after: after)
+      let socket = RelaySocket(session, caller: caller, dialect: dialect, config: service.config, after: after)
       service.add(socket)
       socket.start(service.hub, tenant: TenantID(caller?.tenant ?? TenantID.standard.uuid))
     }
   }
 
   private func ticket(_ context: RequestContext) throws(APIError) -> HTTPReply {
-    guard let id = context.caller?.id, let ticket = issueTicket(id) else {
-      throw APIError(403, "no-ticket", "Tickets are for API keys.")
+    guard let caller = context.caller, caller.id != nil, let ticket = issueTicket(caller) else {
+      throw APIError(403, "no-ticket", "Tickets are for API keys and for people who signed in.")
     }
     return .response(
       .json(status: 201) { json in

@@ -73,10 +73,10 @@ package final class RelayService {
     }
   }
 
-  /// Ends every connection that was opened with this key.
-  package func revoke(_ key: UUID) {
-    for socket in sockets.values where socket.keyID == key { socket.close(1008, "the key was revoked") }
-    for stream in streams.values where stream.keyID == key { stream.close() }
+  /// Ends every connection that was opened with this credential.
+  package func revoke(_ owner: UUID) {
+    for socket in sockets.values where socket.owner == owner { socket.close(1008, "the credential was revoked") }
+    for stream in streams.values where stream.owner == owner { stream.close() }
   }
 
   /// Says goodbye to everybody, some hundred at a time.

@@ -2,6 +2,7 @@
 
 internal import Basics
 internal import CallModel
+internal import HTTP
 internal import Hub
 internal import JSON
 internal import Loop
@@ -9,7 +10,9 @@ internal import WebSocket
 
 @LoopActor
 final class RelaySocket {
-  let keyID: UUID?
+  /// Whose credential opened it, and until when that holds.
+  let owner: UUID?
+  private let validUntil: Timestamp?
   private let session: WebSocketSession
   private let dialect: Dialect
   private let config: RelayConfig
@@ -20,8 +23,9 @@ final class RelaySocket {
   private var delivered: Position
   var onEnd: @LoopActor (_ code: UInt16, _ reason: String) -> Void = { _, _ in }
 
-  init(_ session: WebSocketSession, keyID: UUID?, dialect: Dialect, config: RelayConfig, after: Position) {
-    (self.session, self.keyID, self.dialect, self.config, delivered) = (session, keyID, dialect, config, after)
+  init(_ session: WebSocketSession, caller: Caller?, dialect: Dialect, config: RelayConfig, after: Position) {
+    (owner, validUntil) = (caller?.id, caller?.validUntil)
+    (self.session, self.dialect, self.config, delivered) = (session, dialect, config, after)
     session.queueLimit = config.clientQueueBytes + 65_536
     // Unowned, since weak references would slow every delivery by a side table; taken back when the session ends.
     session.receive(onEnd: { [unowned self] code, reason in
@@ -46,6 +50,7 @@ final class RelaySocket {
 
   /// Called by the server's sweep.
   func keepAlive(at now: Moment) {
+    if let validUntil, validUntil < Timestamp.now() { return session.close(1008, "the credential has expired") }
     if now - session.lastHeard > .seconds(config.idleSeconds) { return session.close(1000, "idle") }
     guard now - max(session.lastHeard, lastPing) > .seconds(config.pingEverySeconds) else { return }
     lastPing = now

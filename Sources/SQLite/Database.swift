@@ -1,5 +1,6 @@
 // SQLite with its sharp edges covered: errors are values, values are bound, statements are kept.
 
+package import Basics
 internal import CSQLite
 
 /// What the caller can do next, for each way SQLite fails.
@@ -21,15 +22,6 @@ package enum SQLiteError: Error, Equatable, CustomStringConvertible {
     case .other(let code, let text): "database error \(code): \(text)"
     }
   }
-}
-
-/// A value as SQLite keeps it.
-package enum SQLValue: Equatable, Sendable {
-  case null
-  case int(Int64)
-  case double(Double)
-  case text(String)
-  case blob([UInt8])
 }
 
 /// One connection. Used from one thread at a time (`SQLITE_OPEN_NOMUTEX`); its owner is a `Worker`.
@@ -75,6 +67,10 @@ package final class Database: @unchecked Sendable {
   /// Runs the statement with these values and gives its rows.
   @discardableResult
   package func rows(_ sql: StaticString, _ values: SQLValue...) throws(SQLiteError) -> [[SQLValue]] {
+    try rows(sql, bound: values)
+  }
+
+  package func rows(_ sql: StaticString, bound values: [SQLValue]) throws(SQLiteError) -> [[SQLValue]] {
     let statement = try statement(sql)
     defer { statement.reset() }
     statement.bind(values)
@@ -106,7 +102,7 @@ package final class Database: @unchecked Sendable {
 
   /// Brings the schema to the newest version, one forward step at a time, each in a transaction of its own.
   package func migrate(_ steps: [String], upTo version: Int? = nil) throws(SQLiteError) {
-    let target = version ?? steps.count
+    let target = min(version ?? steps.count, steps.count)
     while let current = try self.version(), current < target {
       try transaction { () throws(SQLiteError) in
         try run(unsafe: steps[current])

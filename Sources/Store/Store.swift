@@ -1,193 +1,154 @@
-// The state that is not events: tenants, API keys, idempotency. SQLite on a thread of its own; every query names its
-// tenant here, not in the handlers.
+// The state that is not events, on a thread of its own: tenants, users, keys, settings. SQLite beside the journal, or a
+// PostgreSQL that several agents share; the statements are the same. Whoever asks names the tenant, here and not in a
+// handler: what reaches across tenants goes through a door of that name.
 
 package import Basics
-internal import Crypto
 internal import Loop
-package import SQLite
+internal import Synchronization
 
-package struct StoredKey: Sendable, Equatable {
-  package let id: UUID
-  package let tenant: UUID
-  package let name: String
-  /// First eight and last four characters: enough to find it, too little to use it.
-  package let hint: String
-  package let scopes: [String]
-  package let createdAt: Timestamp
-  package let expiresAt: Timestamp?
-  package let revokedAt: Timestamp?
-  package let hash: [UInt8]
-
-  package init(
-    id: UUID, tenant: UUID, name: String, hint: String, scopes: [String], createdAt: Timestamp, expiresAt: Timestamp?,
-    revokedAt: Timestamp?, hash: [UInt8]
-  ) {
-    (self.id, self.tenant, self.name, self.hint, self.scopes) = (id, tenant, name, hint, scopes)
-    (self.createdAt, self.expiresAt, self.revokedAt, self.hash) = (createdAt, expiresAt, revokedAt, hash)
-  }
-}
-
-/// What became of a request that was made once with an Idempotency-Key.
-package enum IdempotentOutcome: Sendable, Equatable {
-  /// Nobody asked before; the request is now noted as under way.
-  case new
-  case done(status: Int, body: [UInt8])
-  case underWay
-  /// The same key came with another request.
-  case mismatch
+/// Where the state lives.
+package enum StorePlace: Sendable {
+  case file(String)
+  /// A libpq connection string with its password.
+  case postgres(Secret<String>)
 }
 
 package final class Store: Sendable {
-  private let worker: Worker
-  private let database: Database
+  /// Transactions that may wait for the thread; one more is refused.
+  package static let queueLimit = 256
 
-  private init(worker: Worker, database: Database) { (self.worker, self.database) = (worker, database) }
+  private let worker = Worker(name: "state")
+  private let engine: EngineBox
+  private let waiting = Atomic(0)
+  private let fault = Mutex<String?>(nil)
+  private let onChange = Mutex<(@Sendable @LoopActor (String?) -> Void)?>(nil)
+
+  private init(_ engine: any StoreEngine) { self.engine = EngineBox(engine) }
 
   /// Opens or creates the state and brings its schema to the newest version.
-  package static func open(path: String) async throws -> Store {
-    let worker = Worker(name: "state")
-    let database = try await worker.run { () throws(SQLiteError) in
-      let database = try Database(path: path)
-      try database.migrate(StoreMigrations.steps)
-      return database
+  /// - Parameter version: an older version to stop at, for tests of migrations.
+  package static func open(_ place: StorePlace, upTo version: Int = .max) async throws(StoreError) -> Store {
+    let store: Store
+    switch place {
+    case .file(let path): store = Store(try SQLiteEngine(path: path))
+    case .postgres(let target): store = Store(PostgresEngine(target))
     }
-    return Store(worker: worker, database: database)
+    try await store.migrate(upTo: version)
+    return store
   }
 
-  @discardableResult
-  package func run<T: Sendable>(_ body: @escaping @Sendable (Database) throws(SQLiteError) -> T)
-    async throws(SQLiteError) -> T
+  /// As `open`, without waiting: a database that is away is migrated when it comes.
+  package static func connect(_ place: StorePlace) throws(StoreError) -> Store {
+    switch place {
+    case .file(let path): Store(try SQLiteEngine(path: path))
+    case .postgres(let target): Store(PostgresEngine(target))
+    }
+  }
+
+  package func migrate(upTo version: Int = .max) async throws(StoreError) {
+    try await onThread { engine throws(StoreError) in try engine.migrate(StoreMigrations.steps, upTo: version) }
+  }
+
+  /// Told, on the loop, why the store cannot be used, and nil when it can again.
+  package func onFault(_ body: @escaping @Sendable @LoopActor (String?) -> Void) { onChange.withLock { $0 = body } }
+
+  /// Runs `body` as one transaction: all of it is kept when this returns, and nothing when it throws. `body` may run
+  /// twice, when the database was lost before anything stood.
+  @discardableResult @LoopActor
+  package func run<T: Sendable>(_ body: @escaping @Sendable (StoreSession) throws(StoreError) -> T)
+    async throws(StoreError) -> T
   {
-    try await worker.run { [database] () throws(SQLiteError) in try body(database) }
-  }
-
-  // MARK: Keys
-
-  package func insert(_ key: StoredKey) async throws(SQLiteError) {
-    try await run { database throws(SQLiteError) in
-      try database.rows(
-        """
-        INSERT INTO api_keys (tenant_id, id, name, hint, scopes, created_at, expires_at, hash)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-        """, .blob(key.tenant.bytes), .blob(key.id.bytes), .text(key.name), .text(key.hint),
-        .text(key.scopes.joined(separator: " ")), .int(key.createdAt.microseconds),
-        key.expiresAt.map { .int($0.microseconds) } ?? .null, .blob(key.hash))
+    try await onThread { engine throws(StoreError) in
+      try engine.transaction { connection throws(StoreError) in try body(StoreSession(connection)) }
     }
   }
 
-  /// Every key of every tenant, oldest first: what the identity room keeps in memory.
-  package func allKeys() async throws(SQLiteError) -> [StoredKey] {
-    try await run { database throws(SQLiteError) in
-      try database.rows(
-        """
-        SELECT id, tenant_id, name, hint, scopes, created_at, expires_at, revoked_at, hash
-        FROM api_keys
-        ORDER BY created_at, id
-        LIMIT 100000
-        """
-      ).compactMap(Self.key)
-    }
+  /// As `run`, with one tenant's rows and no others.
+  @discardableResult @LoopActor
+  package func run<T: Sendable>(
+    of tenant: UUID, _ body: @escaping @Sendable (TenantRows) throws(StoreError) -> T
+  ) async throws(StoreError) -> T {
+    try await run { session throws(StoreError) in try body(session.of(tenant)) }
   }
 
-  private static func key(_ row: [SQLValue]) -> StoredKey? {
-    guard case .blob(let id) = row[0], case .blob(let tenant) = row[1], case .text(let name) = row[2],
-      case .text(let hint) = row[3], case .text(let scopes) = row[4], case .int(let created) = row[5],
-      case .blob(let hash) = row[8], let id = UUID(bytes: id), let tenant = UUID(bytes: tenant)
-    else { return nil }
-    func time(_ value: SQLValue) -> Timestamp? {
-      if case .int(let microseconds) = value { Timestamp(microseconds: microseconds) } else { nil }
-    }
-    return StoredKey(
-      id: id, tenant: tenant, name: name, hint: hint, scopes: scopes.split(separator: " ").map(String.init),
-      createdAt: Timestamp(microseconds: created), expiresAt: time(row[6]), revokedAt: time(row[7]), hash: hash)
-  }
-
-  /// False when the tenant has no such key.
-  package func revoke(_ id: UUID, of tenant: UUID, at time: Timestamp) async throws(SQLiteError) -> Bool {
-    try await run { database throws(SQLiteError) in
-      try database.rows(
-        "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?) WHERE tenant_id = ? AND id = ?",
-        .int(time.microseconds), .blob(tenant.bytes), .blob(id.bytes))
-      return database.changes > 0
-    }
-  }
-
-  // MARK: Idempotency
-
-  /// Notes that this request is under way, unless it was made before.
-  package func begin(_ key: String, of caller: UUID, tenant: UUID, request: [UInt8]) async throws(SQLiteError)
-    -> IdempotentOutcome
+  @LoopActor
+  private func onThread<T: Sendable>(_ body: @escaping @Sendable (any StoreEngine) throws(StoreError) -> T)
+    async throws(StoreError) -> T
   {
-    let now = Timestamp.now()
-    return try await run { database throws(SQLiteError) in
-      try database.rows("DELETE FROM idempotency WHERE created_at < ?", .int(now.adding(seconds: -86_400).microseconds))
-      let known = try database.rows(
-        "SELECT request, status, body FROM idempotency WHERE tenant_id = ? AND caller_id = ? AND key = ?",
-        .blob(tenant.bytes), .blob(caller.bytes), .text(key))
-      if let row = known.first {
-        guard row[0] == .blob(request) else { return .mismatch }
-        if case .int(let status) = row[1], case .blob(let body) = row[2] {
-          return .done(status: Int(status), body: body)
-        }
-        return .underWay
+    guard waiting.add(1, ordering: .relaxed).newValue <= Self.queueLimit else {
+      waiting.subtract(1, ordering: .relaxed)
+      throw .unavailable("\(Self.queueLimit) transactions wait already")
+    }
+    let result: Result<T, StoreError> = await worker.run { [self] () throws(Never) in
+      defer { waiting.subtract(1, ordering: .relaxed) }
+      return Result { () throws(StoreError) in try body(engine.engine) }
+    }
+    note(result)
+    return try result.get()
+  }
+
+  @LoopActor
+  private func note<T>(_ result: Result<T, StoreError>) {
+    let found: String? =
+      switch result {
+      case .failure(.unavailable(let text)), .failure(.unknown(let text)): text
+      case .success, .failure: nil
       }
-      try database.rows(
-        "INSERT INTO idempotency (tenant_id, caller_id, key, request, created_at) VALUES (?, ?, ?, ?, ?)",
-        .blob(tenant.bytes), .blob(caller.bytes), .text(key), .blob(request), .int(now.microseconds))
-      return .new
+    let before = fault.withLock { fault in
+      defer { fault = found }
+      return fault
     }
-  }
-
-  /// Keeps the answer for 24 h; a nil answer forgets the request, so that it may be tried again.
-  package func finish(_ key: String, of caller: UUID, tenant: UUID, status: Int?, body: [UInt8])
-    async throws(SQLiteError)
-  {
-    try await run { database throws(SQLiteError) in
-      if let status {
-        try database.rows(
-          "UPDATE idempotency SET status = ?, body = ? WHERE tenant_id = ? AND caller_id = ? AND key = ?",
-          .int(Int64(status)), .blob(body), .blob(tenant.bytes), .blob(caller.bytes), .text(key))
-      } else {
-        try database.rows(
-          "DELETE FROM idempotency WHERE tenant_id = ? AND caller_id = ? AND key = ?", .blob(tenant.bytes),
-          .blob(caller.bytes), .text(key))
-      }
-    }
+    if (before == nil) != (found == nil) { onChange.withLock { $0 }?(found) }
   }
 }
 
-package enum StoreMigrations {
-  package static let steps = [step1]
+/// The engine lives on the worker's thread and nowhere else.
+private final class EngineBox: @unchecked Sendable {
+  let engine: any StoreEngine
+  init(_ engine: any StoreEngine) { self.engine = engine }
+}
 
-  private static let step1 = """
-    CREATE TABLE tenants (
-      id BLOB PRIMARY KEY,
-      name TEXT NOT NULL,
-      created_at INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    INSERT INTO tenants (id, name, created_at) VALUES (x'00000000000080008000000000000001', 'default', 0);
-    CREATE TABLE api_keys (
-      tenant_id BLOB NOT NULL REFERENCES tenants (id),
-      id BLOB NOT NULL,
-      name TEXT NOT NULL,
-      hint TEXT NOT NULL,
-      scopes TEXT NOT NULL,
-      created_at INTEGER NOT NULL,
-      expires_at INTEGER,
-      revoked_at INTEGER,
-      hash BLOB NOT NULL UNIQUE,
-      PRIMARY KEY (tenant_id, id)
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE idempotency (
-      tenant_id BLOB NOT NULL REFERENCES tenants (id),
-      caller_id BLOB NOT NULL,
-      key TEXT NOT NULL,
-      request BLOB NOT NULL,
-      status INTEGER,
-      body BLOB,
-      created_at INTEGER NOT NULL,
-      PRIMARY KEY (tenant_id, caller_id, key)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX idempotency_by_age ON idempotency (created_at);
-    """
+/// One transaction.
+package struct StoreSession {
+  private let connection: any StoreConnection
+
+  init(_ connection: any StoreConnection) { self.connection = connection }
+
+  package func of(_ tenant: UUID) -> TenantRows { TenantRows(self, tenant) }
+
+  /// The door past the tenants: for what has none, and for what the agent itself keeps in memory of all.
+  @discardableResult
+  package func rows(acrossTenants sql: StaticString, _ values: SQLValue...) throws(StoreError) -> [[SQLValue]] {
+    try connection.rows(sql, values)
+  }
+
+  fileprivate func rows(_ sql: StaticString, bound values: [SQLValue]) throws(StoreError) -> [[SQLValue]] {
+    try connection.rows(sql, values)
+  }
+
+  /// Rows that the last statement changed.
+  package var changes: Int { connection.changes }
+}
+
+/// The rows of one tenant. `?1` is the tenant and is bound here; a statement that does not ask for it is a mistake of
+/// ours that stops the program in every test that meets it.
+package struct TenantRows {
+  package let tenant: UUID
+  private let session: StoreSession
+
+  init(_ session: StoreSession, _ tenant: UUID) { (self.session, self.tenant) = (session, tenant) }
+
+  @discardableResult
+  package func rows(_ sql: StaticString, _ values: SQLValue...) throws(StoreError) -> [[SQLValue]] {
+    precondition(Self.isScoped("\(sql)"), "a statement without its tenant: \(sql)")
+    return try session.rows(sql, bound: [.id(tenant)] + values)
+  }
+
+  package var changes: Int { session.changes }
+
+  static func isScoped(_ sql: String) -> Bool {
+    if sql.contains("tenant_id = ?1") { return true }
+    let plain = String(sql.filter { !$0.isWhitespace })
+    return plain.hasPrefix("INSERTINTO") && plain.contains("(tenant_id,") && plain.contains("VALUES(?1,")
+  }
 }

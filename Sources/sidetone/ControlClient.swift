@@ -24,8 +24,10 @@ struct ControlClient {
   init(_ config: AgentConfig) { path = config.controlSocket }
 
   /// One request, one answer as JSON.
-  func call(_ method: String, _ target: String, body: [UInt8] = []) async throws -> JSONValue {
-    let answer = try await exchange(method, target, body)
+  func call(_ method: String, _ target: String, headers: [(String, String)] = [], body: [UInt8] = []) async throws
+    -> JSONValue
+  {
+    let answer = try await exchange(method, target, headers, body)
     guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)),
       let status = Int(String(decoding: answer.dropFirst(9).prefix(3), as: UTF8.self))
     else { throw AgentNotReachable(path: path) }
@@ -38,9 +40,12 @@ struct ControlClient {
     return json
   }
 
-  private func exchange(_ method: String, _ target: String, _ body: [UInt8]) async throws -> [UInt8] {
+  private func exchange(_ method: String, _ target: String, _ headers: [(String, String)], _ body: [UInt8])
+    async throws -> [UInt8]
+  {
     guard Files.exists(path), let stream = try? Stream.connect(path: path) else { throw AgentNotReachable(path: path) }
     var head = "\(method) \(target) HTTP/1.1\r\nHost: control\r\nConnection: close\r\n"
+    for (name, value) in headers { head += "\(name): \(value)\r\n" }
     if !body.isEmpty { head += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n" }
     stream.write(Array((head + "\r\n").utf8) + body)
     let answer: [UInt8] = await withCheckedContinuation { continuation in

@@ -1,99 +1,69 @@
-// sidetone keys: API keys, through the running agent, or on the state alone when none runs.
+// sidetone keys: API keys, made and ended.
 
-internal import Agent
-internal import AsteriskSource
 internal import Basics
-internal import CShims
-internal import CallModel
-internal import Identity
 internal import JSON
 internal import Loop
-internal import Store
 
 extension Sidetone {
   static let keys = Command(
-    name: "keys", summary: "make, list and revoke API keys",
-    usage: "keys create --name NAME [--scopes A,B] [--expires TIME] | list [--json] | revoke ID  [--config FILE]",
-    options: [.value("name"), .value("scopes"), .value("expires"), .flag("json"), .value("config")]
+    name: "keys", summary: "make, list, rotate and revoke API keys",
+    usage:
+      "keys create --name NAME [--kind relay|app] [--scopes A,B] [--expires TIME] | list [--json] | rotate ID [--overlap HOURS] | revoke ID | sign [--end-sessions]  [--tenant NAME] [--config FILE]",
+    options: [
+      .value("name"), .value("kind"), .value("scopes"), .value("expires"), .value("overlap"), .flag("end-sessions"),
+      .flag("json"), .value("tenant"), .value("config"),
+    ]
   ) { arguments in
-    let config = try AgentConfig.load(arguments)
-    let desk = KeyDesk(config: config)
-    switch try arguments.operand(0, "create, list or revoke") {
-    case "create": return try await desk.create(arguments)
-    case "list": return try await desk.list(isJSON: arguments.has("json"))
-    case "revoke": return try await desk.revoke(try arguments.operand(1, "ID"))
-    default: throw UsageError(description: "expected create, list or revoke")
+    let desk = try StateDesk(arguments)
+    switch try arguments.operand(0, "create, list, rotate, revoke or sign") {
+    case "create": showOnce(try await create(desk, arguments), desk, arguments)
+    case "list": try await listKeys(desk, isJSON: arguments.has("json"))
+    case "rotate": showOnce(try await rotate(desk, arguments), desk, arguments)
+    case "revoke":
+      _ = try await desk.ask("DELETE", "/admin/api/keys/\(try arguments.operand(1, "ID"))")
+      Files.print("revoked")
+    case "sign":
+      _ = try await desk.ask("POST", "/admin/api/signing-keys") {
+        $0.field("end_sessions", arguments.has("end-sessions"))
+      }
+      Files.print("sessions are signed with a new key")
+    default: throw UsageError(description: "expected create, list, rotate, revoke or sign")
     }
+    return Exit.ok
   }
-}
 
-@LoopActor
-private struct KeyDesk {
-  let config: AgentConfig
-
-  func create(_ arguments: Arguments) async throws -> Int32 {
+  @LoopActor private static func create(_ desk: StateDesk, _ arguments: Arguments) async throws -> JSONValue {
     guard let name = arguments["name"] else { throw UsageError(description: "--name is missing") }
-    var body = JSONWriter()
-    body.object { json in
+    return try await desk.ask("POST", "/admin/api/keys") { json in
       json.field("name", name)
+      if let kind = arguments["kind"] { json.field("kind", kind) }
       if let scopes = arguments["scopes"] {
         json.key("scopes")
         json.array { json in for scope in scopes.split(separator: ",") { json.value(String(scope).trimmed) } }
       }
       if let expires = arguments["expires"] { json.field("expires_at", expires) }
     }
-    let made = try await ask("POST", "/admin/api/keys", body.bytes)
-    if arguments.has("json") {
-      show(made)
-    } else {
-      Files.print(made["key"]?.string ?? "")
-      Files.print("Keep it now: it is not shown again. Id \(made["id"]?.string ?? "").", to: 2)
-    }
-    return Exit.ok
   }
 
-  func list(isJSON: Bool) async throws -> Int32 {
-    let found = try await ask("GET", "/admin/api/keys", [])
-    for key in found["data"]?.array ?? [] {
-      if isJSON {
-        show(key)
-        continue
-      }
+  @LoopActor private static func rotate(_ desk: StateDesk, _ arguments: Arguments) async throws -> JSONValue {
+    let overlap = try arguments.decimal("overlap", default: 24)
+    return try await desk.ask("POST", "/admin/api/keys/\(try arguments.operand(1, "ID"))/rotate") {
+      $0.field("overlap_hours", overlap)
+    }
+  }
+
+  @LoopActor private static func showOnce(_ made: JSONValue, _ desk: StateDesk, _ arguments: Arguments) {
+    if arguments.has("json") { return desk.show(made) }
+    Files.print(made.said("key"))
+    Files.print("Keep it now: it is not shown again. Id \(made.said("id")).", to: 2)
+  }
+
+  @LoopActor private static func listKeys(_ desk: StateDesk, isJSON: Bool) async throws {
+    let found = try await desk.ask("GET", "/admin/api/keys")
+    desk.list(found["data"]?.array ?? [], isJSON: isJSON) { key in
       let scopes = key["scopes"]?.array?.compactMap(\.string).joined(separator: ",") ?? ""
       let state = key["revoked_at"]?.string.map { "revoked \($0)" } ?? "active"
-      Files.print(
-        "\(key["id"]?.string ?? "")  \(key["hint"]?.string ?? "")  \(state)  \(scopes)  \(key["name"]?.string ?? "")")
-    }
-    return Exit.ok
-  }
-
-  func revoke(_ id: String) async throws -> Int32 {
-    _ = try await ask("DELETE", "/admin/api/keys/\(id)", [])
-    Files.print("revoked")
-    return Exit.ok
-  }
-
-  private func show(_ json: JSONValue) {
-    var out = JSONWriter()
-    json.write(to: &out)
-    Files.print(out.bytes + [10])
-  }
-
-  /// The running agent's own routes; without an agent, an agent without sources is run for the one request.
-  private func ask(_ method: String, _ target: String, _ body: [UInt8]) async throws -> JSONValue {
-    do {
-      return try await ControlClient(config).call(method, target, body: body)
-    } catch is AgentNotReachable {
-      var alone = config
-      alone.listen = .unix(path: config.dataFolder + "/keys.sock")
-      alone.asterisk.username = ""
-      alone.runtimeFolder = config.dataFolder
-      let agent = Agent(alone)
-      try await agent.start(isQuiet: true)
-      defer { Files.remove(config.dataFolder + "/keys.sock") }
-      let answer = try await ControlClient(alone).call(method, target, body: body)
-      agent.drain()
-      return answer
+      return "\(key.said("id"))  \(key.said("hint"))  \(key.said("kind"))  \(state)  \(scopes)  \(key.said("name"))"
     }
   }
 }

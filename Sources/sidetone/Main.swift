@@ -28,7 +28,8 @@ struct Command {
 @main
 enum Sidetone {
   @LoopActor static let commands: [Command] = [
-    serve, check, status, tail, replay, trace, keys, config, simulate, version, debug,
+    serve, check, status, tail, replay, trace, keys, users, tenants, audit, prune, config, simulate,
+    version, debug,
   ]
 
   static func main() {

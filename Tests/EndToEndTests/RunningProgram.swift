@@ -124,9 +124,10 @@ final class Stage {
 
 /// A plain HTTP request, blocking: what a script would do.
 enum Client {
-  static func get(_ port: Int, _ target: String, key: String? = nil, method: String = "GET", body: String? = nil) -> (
-    status: Int, body: String
-  ) {
+  static func get(
+    _ port: Int, _ target: String, key: String? = nil, method: String = "GET", body: String? = nil,
+    headers: [(String, String)] = []
+  ) -> (status: Int, body: String) {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -141,6 +142,7 @@ enum Client {
     guard isConnected == 0 else { return (0, "") }
     var head = "\(method) \(target) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
     if let key { head += "Authorization: Bearer \(key)\r\n" }
+    for (name, value) in headers { head += "\(name): \(value)\r\n" }
     if let body { head += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n" }
     let request = Array((head + "\r\n" + (body ?? "")).utf8)
     _ = send(descriptor, request, request.count, Int32(MSG_NOSIGNAL))

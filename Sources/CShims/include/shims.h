@@ -30,5 +30,7 @@ int shim_random(void *bytes, size_t size);
 void shim_mark_loop_thread(void);
 int shim_on_loop_thread(void);
 int shim_start_thread(const char *name, size_t stack_bytes, void (*body)(void *), void *context);
+/// On Linux a nice value belongs to the thread.
+void shim_lower_thread_priority(void);
 int shim_lock_file(const char *path);
 uint64_t shim_inode(int fd);

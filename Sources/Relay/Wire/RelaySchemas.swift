@@ -15,7 +15,7 @@ enum RelaySchema {
       ("answered_at", .nullable(.string)), ("ended_at", .nullable(.string)), ("reason", .nullable(.string)),
       ("holding", .boolean),
     ], required: ["id", "role", "party", "state"])
-  static let call = Schema.object(
+  private static let callMembers: [(String, Schema)] =
     [
       ("id", .string), ("direction", .oneOf(Direction.allCases.map(\.rawValue))),
       ("state", .oneOf(CallState.allCases.map(\.rawValue))), ("from", number), ("to", number),
@@ -25,7 +25,8 @@ enum RelaySchema {
       ("ended_at", .nullable(.string)), ("disposition", .nullable(.oneOf(Disposition.allCases.map(\.rawValue)))),
       ("reason", .nullable(.string)), ("answered_by", party), ("ended_by", party), ("ring_seconds", .nullable(.number)),
       ("talk_seconds", .nullable(.number)), ("merged_into", .nullable(.string)), ("external_ids", .anyObject),
-    ], required: ["id", "direction", "state", "legs", "started_at"])
+    ]
+  static let call = Schema.object(callMembers, required: ["id", "direction", "state", "legs", "started_at"])
   static let event = Schema.object(
     [
       ("specversion", .string), ("id", .string), ("source", .string), ("type", .string), ("subject", .string),
@@ -34,7 +35,10 @@ enum RelaySchema {
   static let events = Schema.object(
     [("data", .array(event)), ("next", .nullable(.string))], required: ["data", "next"])
   static let history = Schema.object(
-    [("data", .array(call)), ("next", .nullable(.string))], required: ["data", "next"])
+    [("data", .array(row)), ("next", .nullable(.string))], required: ["data", "next"])
+  private static let row = Schema.object(
+    callMembers + [("origin", .oneOf(["journal", "cdr", "both"]))],
+    required: ["id", "direction", "state", "legs", "started_at", "origin"])
   static let activeCalls = Schema.object(
     [("calls", .array(call)), ("position", .integer)], required: ["calls", "position"])
   static let accepted = Schema.object([("id", .string), ("status", .string)], required: ["status"])

@@ -1,0 +1,53 @@
+// Identity as the agent holds it: keys, people, sessions and tickets, loaded from the state together and kept in
+// memory. While the state cannot be read at the start, nobody is let in and the load is tried again.
+
+package import Basics
+package import Loop
+package import Store
+
+@LoopActor
+package final class IdentityRoom {
+  package let keys: KeyRing
+  package let accounts: Accounts
+  package let sessions: Sessions
+  package let tickets = Tickets()
+  package let audit: AuditLog
+  package private(set) var isLoaded = false
+  private let store: IdentityStore
+  private let state: Store
+
+  /// - Parameter passwordCost: bcrypt's; 12 but for tests.
+  package init(_ state: Store, secret: ServerSecret, loginsPerMinute: Int, passwordCost: Int = 12) {
+    let store = IdentityStore(state)
+    (self.store, self.state) = (store, state)
+    sessions = Sessions(secret: secret, store: store)
+    keys = KeyRing(store: store, secret: secret)
+    accounts = Accounts(store: store, sessions: sessions, loginsPerMinute: loginsPerMinute, cost: passwordCost)
+    audit = AuditLog(state)
+  }
+
+  /// Called with each credential's owner that ended: a key, or a user's sessions.
+  package func onEnded(_ body: @escaping @LoopActor (UUID) -> Void) {
+    let ended: @LoopActor (UUID) -> Void = { [tickets] id in
+      tickets.forget(id)
+      body(id)
+    }
+    (keys.onRevoked, accounts.onEnded) = (ended, ended)
+  }
+
+  package func load() async throws(StoreError) {
+    try await state.migrate()
+    let all = try await store.everything()
+    keys.take(all.keys)
+    accounts.take(all.tenants, all.users)
+    sessions.take(all.signing, ended: all.ended)
+    isLoaded = true
+  }
+
+  /// Makes the present key of a user, or the next version of it.
+  package func renewUserKey(_ user: StoredUser, by visitor: Visitor) async throws -> Secret<String> {
+    let user = try await accounts.nextKeyVersion(of: user, by: visitor)
+    try await keys.install(userKeyOf: user, by: visitor)
+    return keys.userKey(of: user)
+  }
+}

@@ -1,0 +1,64 @@
+// Guessing is slow: failures are counted for the account and for the address, and each lock-out lasts longer than the
+// one before. A value; the clock comes with the question.
+
+package import Basics
+
+package struct LoginThrottle {
+  private struct Record {
+    var failures: [Moment] = []
+    var lockedUntil = Moment(nanoseconds: 0)
+    var lockouts = 0
+    var last = Moment(nanoseconds: 0)
+  }
+
+  private let perMinute: Int
+  private var records: [String: Record] = [:]
+
+  /// First lock-out, doubled each time up to the longest; forgotten after a quiet day.
+  static let shortest: Duration = .seconds(60)
+  static let longest: Duration = .seconds(3600)
+  static let memory = 20_000
+
+  /// - Parameter perMinute: failures within a minute that lock.
+  package init(perMinute: Int) { self.perMinute = perMinute }
+
+  /// Seconds until this account may be tried from this address; nil when now.
+  package func wait(account: String, address: String, at now: Moment) -> Int? {
+    let until = Self.names(account, address).compactMap { records[$0]?.lockedUntil }.max()
+    guard let until, until > now else { return nil }
+    return Int((until - now).seconds.rounded(.up))
+  }
+
+  /// - Returns: true when this failure locked.
+  @discardableResult
+  package mutating func failed(account: String, address: String, at now: Moment) -> Bool {
+    if records.count > Self.memory { records = records.filter { now - $0.value.last < .seconds(600) } }
+    // An address may serve many people: it is given a few times an account's share.
+    let names = Self.names(account, address)
+    let lockedAccount = fail(names[0], limit: perMinute, at: now)
+    let lockedAddress = fail(names[1], limit: perMinute * 4, at: now)
+    return lockedAccount || lockedAddress
+  }
+
+  private mutating func fail(_ name: String, limit: Int, at now: Moment) -> Bool {
+    var record = records[name] ?? Record()
+    if now - record.last > .seconds(86_400) { record = Record() }
+    record.last = now
+    record.failures = record.failures.filter { now - $0 < .seconds(60) } + [now]
+    defer { records[name] = record }
+    guard record.failures.count >= limit else { return false }
+    record.lockedUntil = now + min(Self.shortest * (1 << min(record.lockouts, 6)), Self.longest)
+    record.lockouts += 1
+    record.failures = []
+    return true
+  }
+
+  package mutating func succeeded(account: String, address: String) {
+    for name in Self.names(account, address) { records[name]?.failures = [] }
+    records[Self.names(account, address)[0]] = nil
+  }
+
+  private static func names(_ account: String, _ address: String) -> [String] {
+    ["account " + account.asciiLowercased, "address " + address]
+  }
+}

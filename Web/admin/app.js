@@ -1,0 +1,77 @@
+// The page's frame: who is signed in decides which pages there are; the address's fragment says which is shown.
+
+import { get, may, me, onSession, post, setSession } from "./api.js";
+import { h, toast } from "./draw.js";
+import * as live from "./live.js";
+import { door } from "./pages/door.js";
+import { dashboard } from "./pages/dashboard.js";
+import { calls, call } from "./pages/calls.js";
+import { keys } from "./pages/keys.js";
+import { users } from "./pages/users.js";
+import { account } from "./pages/account.js";
+import { audit, errors, configuration, retention } from "./pages/records.js";
+
+/** Name, heading, the right it takes, how it is shown. A page gives a function that ends it, or nothing. */
+const pages = [
+  ["dashboard", "Dashboard", "calls:read", dashboard],
+  ["calls", "Calls", "history:read", calls],
+  ["call", null, "admin:read", call],
+  ["keys", "API keys", "admin:read", keys],
+  ["users", "Users", "admin:read", users],
+  ["errors", "Errors", "admin:read", errors],
+  ["audit", "Audit", "admin:read", audit],
+  ["configuration", "Configuration", "admin:read", configuration],
+  ["retention", "Retention", "admin:read", retention],
+  ["account", null, null, account],
+];
+
+const main = document.getElementById("main");
+const top = document.getElementById("top");
+const line = document.getElementById("live");
+let end = null;
+
+async function show() {
+  end?.();
+  end = null;
+  top.hidden = !me;
+  if (!me) {
+    live.stop();
+    main.replaceChildren(await door());
+    return;
+  }
+  const [wanted, ...rest] = location.hash.replace(/^#\//, "").split("/");
+  const known = pages.find(([name, , right]) => name === wanted && (!right || may(right)));
+  const chosen = me.must_change_password ? pages.at(-1) : known ?? pages.find(([, , right]) => right && may(right)) ?? pages.at(-1);
+  frame(chosen);
+  if (may("events:read")) live.start();
+  const place = h("div", {});
+  main.replaceChildren(place);
+  document.title = `${chosen[1] ?? "Sidetone"} · Sidetone`;
+  try {
+    end = await chosen[3](place, ...rest.map(decodeURIComponent)) ?? null;
+  } catch (error) {
+    place.replaceChildren(h("p", { class: "wrong", role: "alert" }, error.message));
+  }
+}
+
+function frame([current]) {
+  const links = pages.filter(([, heading, right]) => heading && may(right)).map(([name, heading]) =>
+    h("a", { href: `#/${name}`, "aria-current": name === current ? "page" : null }, heading));
+  document.getElementById("nav").replaceChildren(...links);
+  document.getElementById("who").textContent = `${me.username} · ${me.role}`;
+}
+
+live.watch(({ kind, state }) => {
+  if (kind !== "state") return;
+  const [text, tone] = { live: ["live", "good"], connecting: ["connecting", ""], away: ["reconnecting", "bad"], off: ["", ""] }[state];
+  line.textContent = text;
+  line.className = `pill ${tone}`;
+});
+
+document.getElementById("leave").addEventListener("click", async () => {
+  await post("api/logout").catch((error) => toast(error.message, "bad"));
+  setSession(null);
+});
+addEventListener("hashchange", () => { show(); main.focus(); });
+onSession(show);
+get("api/session").then(setSession, () => setSession(null));
