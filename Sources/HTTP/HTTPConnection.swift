@@ -15,6 +15,7 @@ final class HTTPConnection {
   private var parser: HTTPParser
   private var isAnswering = false
   private var isFinished = false
+  private var isHeldBack = false
   private var owed = Owed.head
 
   init(_ stream: Stream, server: HTTPServer, isOperator: Bool) {
@@ -27,6 +28,8 @@ final class HTTPConnection {
     stream.queueLimit = 16 << 20
     stream.onBytes = { [unowned self] bytes in received(bytes) }
     stream.onEnd = { [unowned self] _ in server.forget(self) }
+    stream.onPeerFinished = { [unowned self] in process() }
+    stream.onDrained = { [unowned self] in drained() }
   }
 
   private func received(_ bytes: UnsafeRawBufferPointer) {
@@ -35,8 +38,22 @@ final class HTTPConnection {
     process()
   }
 
+  /// Answers that wait for the client, beyond which no more of its requests are answered.
+  private static let highWater = 1 << 20
+
+  private func drained() {
+    guard isHeldBack else { return }
+    isHeldBack = false
+    stream.resumeReading()
+    process()
+  }
+
   private func process() {
     while !isAnswering, !isFinished, !stream.isClosed {
+      if stream.queuedBytes > Self.highWater {
+        isHeldBack = true
+        return stream.pauseReading()
+      }
       do throws(HTTPFault) {
         guard let event = try parser.next() else { return waitForMore() }
         switch event {
@@ -53,6 +70,7 @@ final class HTTPConnection {
   private enum Owed { case head, body, nextRequest }
 
   private func waitForMore() {
+    if stream.hasPeerFinished { return stream.closeAfterDrain() }
     if parser.isMidBody {
       wait(for: .body, server.config.bodyTimeout)
     } else if parser.isMidRequest {
@@ -71,7 +89,8 @@ final class HTTPConnection {
   private func refuse(_ fault: HTTPFault) {
     let error = APIError(fault.status, "bad-http", "The request was refused: \(fault.reason).")
     isFinished = true
-    send(.problem(error, requestID: server.nextRequestID().description), keepAlive: false, isHead: false)
+    let response = HTTPResponse.problem(error, requestID: server.nextRequestID().description)
+    send(response, keepAlive: false, isHead: parser.isHead)
   }
 
   // MARK: Answering
@@ -80,6 +99,7 @@ final class HTTPConnection {
     var request = request
     let base = server.config.basePath
     if !base.isEmpty, request.path.hasPrefix(base + "/") { request.path.removeFirst(base.count) }
+    if request.path == "*" { return respond(Self.aboutServer, to: request) }
     isAnswering = true
     let id = server.nextRequestID()
     do throws(APIError) {
@@ -95,6 +115,13 @@ final class HTTPConnection {
       respond(.problem(error, requestID: id.description), to: request)
     }
   }
+
+  /// What `OPTIONS *` is answered with (RFC 9110 §9.3.7).
+  private static let aboutServer: HTTPResponse = {
+    var response = HTTPResponse(status: 204)
+    response.headers.append(("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"))
+    return response
+  }()
 
   private func answerLater(
     _ handler: @LoopActor @Sendable (RequestContext) async throws(APIError) -> HTTPReply, _ context: RequestContext
@@ -124,11 +151,14 @@ final class HTTPConnection {
 
   private func respond(_ response: HTTPResponse, to request: HTTPRequest) {
     let keepAlive = request.wantsKeepAlive && !server.isDraining
+    var response = response
+    // A client of HTTP/1.0 closes unless it is told (RFC 9112 §9.3).
+    if keepAlive, request.isHTTP10 { response.headers.append(("Connection", "keep-alive")) }
     send(response, keepAlive: keepAlive, isHead: request.method == "HEAD")
     isAnswering = false
     isFinished = !keepAlive
     wait(for: .nextRequest, server.config.idleTimeout)
-    stream.resumeReading()
+    if !isHeldBack { stream.resumeReading() }
   }
 
   private func send(_ response: HTTPResponse, keepAlive: Bool, isHead: Bool) {
@@ -143,6 +173,8 @@ final class HTTPConnection {
     stream.write(head)
     stream.onBytes = { _ in }
     stream.onEnd = { _ in }
+    stream.onPeerFinished = nil
+    stream.onDrained = {}
     server.forget(self)
     take(stream, parser.takeRest())
   }

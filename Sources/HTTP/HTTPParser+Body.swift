@@ -12,6 +12,7 @@ extension HTTPParser {
     var lengths: [String] = []
     var options: [String] = []
     var expectations: [String] = []
+    var credentials = 0
 
     init(_ headers: [(name: String, value: String)]) {
       for (name, value) in headers {
@@ -19,6 +20,7 @@ extension HTTPParser {
         case 4 where name.isEqualWithoutCase(to: "host"): hosts.append(value)
         case 6 where name.isEqualWithoutCase(to: "expect"): expectations.append(value.asciiLowercased)
         case 10 where name.isEqualWithoutCase(to: "connection"): options.append(value.asciiLowercased)
+        case 13 where name.isEqualWithoutCase(to: "authorization"): credentials += 1
         case 14 where name.isEqualWithoutCase(to: "content-length"): lengths.append(value)
         case 17 where name.isEqualWithoutCase(to: "transfer-encoding"): codings.append(value)
         default: break
@@ -34,17 +36,14 @@ extension HTTPParser {
   mutating func frameBody() throws(HTTPFault) -> Event?? {
     let framing = Framing(request.headers)
     try checkHost(framing.hosts)
-    request.wantsKeepAlive = request.isHTTP10 ? framing.has("keep-alive") : !framing.has("close")
+    request.wantsKeepAlive = !framing.has("close") && (!request.isHTTP10 || framing.has("keep-alive"))
+    guard framing.credentials <= 1 else { throw HTTPFault(status: 400, reason: "more than one Authorization header") }
     if !framing.codings.isEmpty {
       guard framing.lengths.isEmpty else {
         throw HTTPFault(status: 400, reason: "both Content-Length and Transfer-Encoding")
       }
-      guard !request.isHTTP10, framing.codings.count == 1 else {
-        throw HTTPFault(status: 400, reason: "Transfer-Encoding is not allowed like this")
-      }
-      guard framing.codings[0].asciiLowercased == "chunked" else {
-        throw HTTPFault(status: 501, reason: "the only transfer coding is chunked")
-      }
+      guard !request.isHTTP10 else { throw HTTPFault(status: 400, reason: "HTTP/1.0 knows no Transfer-Encoding") }
+      try Self.check(codings: framing.codings)
       phase = .chunkSize
       trailerBytes = 0
     } else if !framing.lengths.isEmpty {
@@ -53,6 +52,18 @@ extension HTTPParser {
       return .some(.request(request))
     }
     return try continueIfExpected(framing.expectations)
+  }
+
+  /// Where chunked is not the last coding, or not the only chunked one, nobody knows where the body ends (RFC 9112
+  /// §6.3, §7.1); a coding before it is one that we do not undo.
+  private static func check(codings: [String]) throws(HTTPFault) {
+    let names = codings.joined(separator: ",").split(separator: ",", omittingEmptySubsequences: false).map {
+      String($0).trimmed.asciiLowercased
+    }
+    guard names.last == "chunked", names.count(where: { $0 == "chunked" }) == 1, !names.contains("") else {
+      throw HTTPFault(status: 400, reason: "chunked must be the last transfer coding, once")
+    }
+    guard names.count == 1 else { throw HTTPFault(status: 501, reason: "the only transfer coding is chunked") }
   }
 
   func checkHost(_ hosts: [String]) throws(HTTPFault) {
@@ -88,10 +99,9 @@ extension HTTPParser {
     let tooLong = HTTPFault(status: 400, reason: "the chunk size line is too long")
     guard let line = try line(limit: 256, tooLong: tooLong) else { return false }
     let digits = buffer[line].prefix { Hex.value($0) != nil }
-    let rest = buffer[line].dropFirst(digits.count).drop { $0 == 32 || $0 == 9 }
-    guard (1...15).contains(digits.count), rest.isEmpty || rest.first == 59,
-      rest.isEmpty || rest.allSatisfy({ $0 >= 32 && $0 != 127 || $0 == 9 }),
-      rest.isEmpty == (digits.count == line.count) || rest.first == 59
+    let rest = buffer[line].dropFirst(digits.count)
+    guard (1...15).contains(digits.count), rest.allSatisfy({ $0 >= 32 && $0 < 127 || $0 == 9 }),
+      HTTPGrammar.isChunkExtension(rest)
     else { throw HTTPFault(status: 400, reason: "the chunk size is malformed") }
     let size = digits.reduce(0) { $0 << 4 | Int(Hex.value($1) ?? 0) }
     guard request.body.count + size <= limits.bodyBytes else {

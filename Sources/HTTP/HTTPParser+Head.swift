@@ -56,7 +56,7 @@ extension HTTPParser {
     try readVersion(last + 1..<line.upperBound)
     request.method = text(line.lowerBound..<first)
     let target = first + 1..<last
-    guard !target.isEmpty, buffer[target].allSatisfy({ $0 > 32 && $0 < 127 && $0 != 35 }) else { throw bad }
+    guard !target.isEmpty, buffer[target].allSatisfy(HTTPGrammar.isTargetByte) else { throw bad }
     if buffer[target.lowerBound] == 47 { return readOrigin(target) }
     try readTarget(text(target))
   }

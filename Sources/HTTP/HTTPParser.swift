@@ -52,6 +52,9 @@ package struct HTTPParser {
     if case .head = phase { pendingBytes > 0 } else { true }
   }
 
+  /// The request that is being read is a HEAD: whatever it is answered with has no body.
+  package var isHead: Bool { request.method == "HEAD" }
+
   package var isMidBody: Bool { if case .head = phase { false } else { true } }
 
   package mutating func feed(_ bytes: some Collection<UInt8>) {

@@ -88,7 +88,7 @@ package final class Hub {
   package func recentPage(after: Position, limit: Int) -> [RenderedEntry]? {
     if after >= head { return [] }
     let kept = recent[recentStart...]
-    guard let first = kept.first, first.entry.position.value <= after.value + 1 else { return nil }
+    guard let first = kept.first, first.entry.position.value - 1 <= after.value else { return nil }
     let skip = kept.firstIndex { $0.entry.position > after } ?? kept.endIndex
     return Array(kept[skip...].prefix(limit))
   }
@@ -97,7 +97,7 @@ package final class Hub {
   package var lostBefore: Position? { log.oldest.value > 1 ? Position(log.oldest.value - 1) : nil }
 
   /// Whether everything behind `after` is still there.
-  package func isComplete(after: Position) -> Bool { after.value + 1 >= log.oldest.value || after >= head }
+  package func isComplete(after: Position) -> Bool { after.value >= log.oldest.value - 1 || after >= head }
 
   // MARK: Calls
 

@@ -31,6 +31,9 @@ package final class Stream: Flushable {
   /// Called when everything written has left for the kernel.
   package var onDrained: @LoopActor () -> Void = {}
   package var onConnected: @LoopActor () -> Void = {}
+  /// The peer will send no more but may still read: for owners that owe it an answer, and end the stream themselves.
+  /// Nil: the stream ends.
+  package var onPeerFinished: (@LoopActor () -> Void)?
 
   /// Bytes that may wait for the peer before `onEnd(.tooSlow)`.
   package var queueLimit = 1 << 20
@@ -48,6 +51,14 @@ package final class Stream: Flushable {
   private var isReadingPaused = false
   private var isClosingAfterDrain = false
   private var waitsForWritable = false
+  package private(set) var hasPeerFinished = false
+  private var isLingering = false
+
+  /// How long the peer has, after our last byte, to stop sending: closed at once, what it is still sending would make
+  /// the kernel throw our answer away (RFC 9112 §9.6).
+  private static let lingerTime: Duration = .seconds(1)
+  private static let lingerLimit = 256
+  private static var lingering = 0
 
   /// Shared by all streams: only one reads at a time, on the loop.
   private static let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536, alignment: 16)
@@ -135,7 +146,7 @@ package final class Stream: Flushable {
     }
     guard queueHead == queue.count, !isConnecting, !isClosed else { return }
     waitForWritable(false)
-    if isClosingAfterDrain { end(.closedByUs) } else { onDrained() }
+    if isClosingAfterDrain { linger() } else { onDrained() }
   }
 
   private func send() -> Int {
@@ -199,13 +210,14 @@ package final class Stream: Flushable {
   }
 
   package func resumeReading() {
-    guard isReadingPaused else { return }
+    guard isReadingPaused, !hasPeerFinished else { return }
     isReadingPaused = false
     updateInterest()
   }
 
   private func ready(_ events: PollEvents) {
     if isConnecting { return finishConnecting() }
+    if isLingering { return discard() }
     if !events.isDisjoint(with: [.readable, .peerClosed, .failed, .hungUp]), !isReadingPaused { readOnce() }
     if events.contains(.writable), !isClosed { flush() }
     if isReadingPaused, !isClosed, !events.isDisjoint(with: [.failed, .hungUp]) { end(.closedByPeer) }
@@ -225,10 +237,17 @@ package final class Stream: Flushable {
     if size > 0 {
       onBytes(UnsafeRawBufferPointer(rebasing: Self.readBuffer[..<size]))
     } else if size == 0 {
-      end(.closedByPeer)
+      peerFinished()
     } else if size != -Int(EAGAIN) && size != -Int(EINTR) {
       end(size == -Int(ECONNRESET) ? .closedByPeer : .failed(errno: Int32(-size)))
     }
+  }
+
+  private func peerFinished() {
+    guard let onPeerFinished else { return end(.closedByPeer) }
+    hasPeerFinished = true
+    pauseReading()
+    onPeerFinished()
   }
 
   // MARK: Ending
@@ -237,17 +256,46 @@ package final class Stream: Flushable {
   package func closeAfterDrain() {
     guard !isClosed else { return }
     isClosingAfterDrain = true
-    if queueHead == queue.count { end(.closedByUs) } else { markDirty() }
+    if queueHead == queue.count { linger() } else { markDirty() }
   }
 
   package func close() { end(.closedByUs) }
 
+  /// Says that no more comes, and reads what the peer still sends, for nobody, until it stops too.
+  private func linger() {
+    guard !hasPeerFinished, Self.lingering < Self.lingerLimit, shutdown(descriptor, Int32(SHUT_WR)) == 0 else {
+      return end(.closedByUs)
+    }
+    Self.lingering += 1
+    isLingering = true
+    isReadingPaused = false
+    updateInterest()
+    forget(.closedByUs)
+    loop.after(Self.lingerTime) { [self] in closeDescriptor() }
+  }
+
+  private func discard() {
+    let size = shim_recv(descriptor, Self.readBuffer.baseAddress, Self.readBuffer.count)
+    if size <= 0, size != -Int(EAGAIN), size != -Int(EINTR) { closeDescriptor() }
+  }
+
+  private func closeDescriptor() {
+    guard let registration else { return }
+    loop.cancel(registration)
+    self.registration = nil
+    Glibc.close(descriptor)
+    if isLingering { Self.lingering -= 1 }
+  }
+
   private func end(_ reason: StreamEnd) {
     guard !isClosed else { return }
+    closeDescriptor()
+    forget(reason)
+  }
+
+  /// The owner hears of the end, once, and nothing more.
+  private func forget(_ reason: StreamEnd) {
     isClosed = true
-    if let registration { loop.cancel(registration) }
-    registration = nil
-    Glibc.close(descriptor)
     queue = []
     queueHead = 0
     queuedBytes = 0
@@ -256,6 +304,7 @@ package final class Stream: Flushable {
     onBytes = { _ in }
     onDrained = {}
     onConnected = {}
+    onPeerFinished = nil
     onEnd(reason)
   }
 }

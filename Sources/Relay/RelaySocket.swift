@@ -27,19 +27,21 @@ final class RelaySocket {
     (owner, validUntil) = (caller?.id, caller?.validUntil)
     (self.session, self.dialect, self.config, delivered) = (session, dialect, config, after)
     session.queueLimit = config.clientQueueBytes + 65_536
-    // Unowned, since weak references would slow every delivery by a side table; taken back when the session ends.
-    session.receive(onEnd: { [unowned self] code, reason in
-      session.onDrained = {}
-      feed?.stop()
-      onEnd(code, reason)
-    })
     session.onDrained = { [unowned self] in drained() }
   }
 
+  /// Begins to tell and to listen. The owner has taken the socket before: what the client glued to its handshake may
+  /// end it at once.
   func start(_ hub: Hub, tenant: TenantID) {
     let feed = Feed(after: delivered, of: tenant, hub: hub, sink: self, queueLimit: config.clientQueueBytes)
     self.feed = feed
     feed.start()
+    // Unowned, since weak references would slow every delivery by a side table; taken back when the session ends.
+    session.receive(onEnd: { [unowned self] code, reason in
+      session.onDrained = {}
+      feed.stop()
+      onEnd(code, reason)
+    })
   }
 
   private func drained() {

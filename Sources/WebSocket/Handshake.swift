@@ -22,7 +22,11 @@ package enum WebSocketHandshake {
       error.headers = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
       throw error
     }
-    guard request.header("sec-websocket-version") == "13" else {
+    let versions = request.headers.filter { $0.name.isEqualWithoutCase(to: "sec-websocket-version") }
+    guard versions.count <= 1 else {
+      throw APIError(400, "websocket-version", "Sec-WebSocket-Version must stand once.")
+    }
+    guard versions.first?.value == "13" else {
       var error = APIError(426, "websocket-version", "Only version 13 of the WebSocket protocol is spoken here.")
       error.headers = [("Sec-WebSocket-Version", "13")]
       throw error
@@ -51,17 +55,31 @@ package enum WebSocketHandshake {
     return (Array((head + "\r\n").utf8), key)
   }
 
-  /// Whether the server's answer accepts the handshake; otherwise what it said.
-  package static func check(answer head: String, key: String) throws(WebSocketRefusal) {
-    let lines = head.split(separator: "\r\n").map(String.init)
-    guard let status = lines.first, status.hasPrefix("HTTP/1.1 101") else {
+  /// Whether the server's answer accepts the handshake as it was offered (RFC 6455 §4.1); otherwise what it said.
+  package static func check(answer head: String, key: String, protocols: [String] = []) throws(WebSocketRefusal) {
+    let lines = head.split(separator: "\r\n", omittingEmptySubsequences: false).map(String.init)
+    guard let status = lines.first, status.hasPrefix("HTTP/1.1 101 ") || status == "HTTP/1.1 101" else {
       throw WebSocketRefusal(answer: lines.first ?? "")
     }
-    let accepted = lines.dropFirst().contains { line in
-      let pair = line.split(separator: ":", maxSplits: 1).map { String($0).trimmed }
-      return pair.count == 2 && pair[0].isEqualWithoutCase(to: "sec-websocket-accept") && pair[1] == acceptKey(key)
+    var headers: [(name: String, value: String)] = []
+    for line in lines.dropFirst() {
+      let pair = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      guard pair.count == 2, !pair[0].isEmpty, pair[0] == pair[0].trimmed else {
+        throw WebSocketRefusal(answer: "a malformed header line")
+      }
+      headers.append((pair[0], pair[1].trimmed))
     }
-    guard accepted else { throw WebSocketRefusal(answer: "the server proved no WebSocket") }
+    func values(_ name: String) -> [String] { headers.filter { $0.name.isEqualWithoutCase(to: name) }.map(\.value) }
+    func names(_ name: String, _ word: String) -> Bool {
+      values(name).flatMap { $0.split(separator: ",") }.contains { String($0).trimmed.isEqualWithoutCase(to: word) }
+    }
+    guard values("sec-websocket-accept") == [acceptKey(key)], values("upgrade").count == 1,
+      names("upgrade", "websocket"), names("connection", "upgrade")
+    else { throw WebSocketRefusal(answer: "the server proved no WebSocket") }
+    let chosen = values("sec-websocket-protocol")
+    guard values("sec-websocket-extensions").isEmpty, chosen.count <= 1, chosen.allSatisfy(protocols.contains) else {
+      throw WebSocketRefusal(answer: "the server chose what was not offered")
+    }
   }
 }
 

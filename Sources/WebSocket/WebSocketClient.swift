@@ -5,6 +5,9 @@ internal import HTTP
 package import Loop
 
 package enum WebSocketClient {
+  /// A server that takes longer to answer the handshake is none.
+  private static let handshakeTime: Duration = .seconds(10)
+
   /// Connects and shakes hands; the session is open when `onOpen` is called with it.
   @LoopActor
   package static func open(
@@ -13,15 +16,21 @@ package enum WebSocketClient {
   ) {
     let (head, key) = WebSocketHandshake.request(host: host, target: target, headers: headers, protocols: protocols)
     var answer: [UInt8] = []
-    stream.onEnd = { end in onOpen(.failure(WebSocketRefusal(answer: end.explanation))) }
+    let limit = LoopActor.loop.after(handshakeTime) { stream.close() }
+    stream.onEnd = { end in
+      LoopActor.loop.cancel(limit)
+      onOpen(.failure(WebSocketRefusal(answer: end.explanation)))
+    }
     stream.onBytes = { bytes in
       answer.append(contentsOf: bytes)
       guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
         if answer.count > 16_384 { stream.close() }
         return
       }
+      LoopActor.loop.cancel(limit)
       do throws(WebSocketRefusal) {
-        try WebSocketHandshake.check(answer: String(decoding: answer[..<end.lowerBound], as: UTF8.self), key: key)
+        try WebSocketHandshake.check(
+          answer: String(decoding: answer[..<end.lowerBound], as: UTF8.self), key: key, protocols: protocols)
         let rest = Array(answer[end.upperBound...])
         onOpen(.success(WebSocketSession(stream, role: .client, messageLimit: messageLimit, received: rest)))
       } catch {

@@ -124,6 +124,8 @@ package final class WebSocketSession {
     ending = ending ?? (code, reason)
     guard let onEnd else { return }
     self.onEnd = nil
+    // What the owner gave may hold the session; frames up to the peer's close are still read, for nobody.
+    onMessage = { _ in }
     onEnd(code, reason)
   }
 }

@@ -92,6 +92,61 @@ import WebSocket
     #expect(listener.gaps == 0 && listener.last == after + 50)
   }
 
+  @Test(arguments: ["/relay/events?after=", "/relay/ws?after="])
+  func aPositionBeyondAllIsNoTrouble(_ target: String) throws {
+    let stage = try Stage(rate: 1)
+    let agent = try stage.startAgent()
+    let key = try stage.makeKey()
+    for position in [Int64.max, Int64.max - 1, Int64(1) << 62] {
+      let status = Client.get(agent.port, "\(target)\(position)", key: key).status
+      #expect([200, 400, 426].contains(status))
+    }
+    #expect(Client.get(agent.port, "/livez").status == 200)
+  }
+
+  /// What is glued to a handshake may end the session before anybody holds it.
+  @Test(arguments: [[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8], [0x83, 0x80, 0, 0, 0, 0]] as [[UInt8]])
+  func aClientThatLeavesWithItsHandshakeLeavesNothingBehind(_ frame: [UInt8]) throws {
+    let stage = try Stage(rate: 1)
+    let agent = try stage.startAgent()
+    let key = try stage.makeKey()
+    let head =
+      "GET /relay/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nAuthorization: Bearer \(key)\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    for _ in 0..<20 {
+      #expect(Client.talk(agent.port, [UInt8](head.utf8) + frame).starts(with: "HTTP/1.1 101".utf8))
+    }
+    #expect(Client.get(agent.port, "/metrics").body.contains("sidetone_clients 0"))
+  }
+
+  @Test func aClientThatSaysItSendsNoMoreStillGetsItsAnswers() throws {
+    let stage = try Stage(rate: 1)
+    let agent = try stage.startAgent()
+    let key = try stage.makeKey()
+    let request = "GET /relay/call-history HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(key)\r\n\r\n"
+    for _ in 0..<20 {
+      let answer = Client.talk(agent.port, Array((request + request).utf8), isHalfClosing: true)
+      #expect(String(decoding: answer, as: UTF8.self).components(separatedBy: "HTTP/1.1 200").count == 3)
+    }
+  }
+
+  @Test func aRefusalReachesAClientThatIsStillSending() throws {
+    let stage = try Stage(rate: 1)
+    let agent = try stage.startAgent()
+    let body = String(repeating: "x", count: 3 << 20)
+    for _ in 0..<5 {
+      #expect(Client.get(agent.port, "/relay/calls", method: "POST", body: body).status == 413)
+    }
+  }
+
+  @Test func thousandsOfRequestsAtOnceAreAnsweredAsFastAsTheyAreRead() throws {
+    let stage = try Stage(rate: 1)
+    let agent = try stage.startAgent()
+    let request = Array("GET /api/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+    let all = Array(repeating: request, count: 1000).flatMap(\.self)
+    let answer = String(decoding: Client.talk(agent.port, all, isHalfClosing: true), as: UTF8.self)
+    #expect(answer.components(separatedBy: "HTTP/1.1 200 OK").count == 1001)
+  }
+
   @Test func badInputIsNamed() throws {
     let stage = try Stage(rate: 1)
     let agent = try stage.startAgent()

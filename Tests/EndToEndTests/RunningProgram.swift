@@ -128,6 +128,17 @@ enum Client {
     _ port: Int, _ target: String, key: String? = nil, method: String = "GET", body: String? = nil,
     headers: [(String, String)] = []
   ) -> (status: Int, body: String) {
+    var head = "\(method) \(target) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+    if let key { head += "Authorization: Bearer \(key)\r\n" }
+    for (name, value) in headers { head += "\(name): \(value)\r\n" }
+    if let body { head += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n" }
+    let text = String(decoding: talk(port, Array((head + "\r\n" + (body ?? "")).utf8)), as: UTF8.self)
+    let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
+    return (Int(text.dropFirst(9).prefix(3)) ?? 0, parts.count == 2 ? String(parts[1]) : "")
+  }
+
+  /// Sends the bytes and reads until the server closes; optionally says first that no more will be sent.
+  static func talk(_ port: Int, _ bytes: [UInt8], isHalfClosing: Bool = false) -> [UInt8] {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -139,18 +150,17 @@ enum Client {
         connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
-    guard isConnected == 0 else { return (0, "") }
-    var head = "\(method) \(target) HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
-    if let key { head += "Authorization: Bearer \(key)\r\n" }
-    for (name, value) in headers { head += "\(name): \(value)\r\n" }
-    if let body { head += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n" }
-    let request = Array((head + "\r\n" + (body ?? "")).utf8)
-    _ = send(descriptor, request, request.count, Int32(MSG_NOSIGNAL))
+    guard isConnected == 0 else { return [] }
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let sent = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+      guard sent > 0 else { break }
+      rest = rest.dropFirst(sent)
+    }
+    if isHalfClosing { shutdown(descriptor, Int32(SHUT_WR)) }
     var answer: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 65_536)
     while case let size = recv(descriptor, &chunk, chunk.count, 0), size > 0 { answer += chunk[..<size] }
-    let text = String(decoding: answer, as: UTF8.self)
-    let parts = text.split(separator: "\r\n\r\n", maxSplits: 1, omittingEmptySubsequences: false)
-    return (Int(text.dropFirst(9).prefix(3)) ?? 0, parts.count == 2 ? String(parts[1]) : "")
+    return answer
   }
 }
