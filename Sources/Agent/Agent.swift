@@ -79,6 +79,7 @@ package final class Agent {
     let commands = makeSource(pipeline)
     let relay = RelayService(hub: hub, config: config.relay, commands: commands, ledger: StoreLedger(store))
     relay.isJournalWritable = { [unowned journal] in journal.isWritable }
+    relay.present = { [unowned pipeline] id in pipeline.board.call(id) }
     identity.onEnded { [unowned relay] id in relay.revoke(id) }
     self.relay = relay
     try listen(journal, identity, relay)

@@ -54,6 +54,7 @@ package final class AsteriskCommands {
   }
 
   package func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal) {
+    try mustTalk(call)
     let (agent, _) = try pair(call)
     try await mustExist(target)
     try await perform(
@@ -62,13 +63,9 @@ package final class AsteriskCommands {
   }
 
   package func attendedTransfer(_ call: Call, to target: String?, consultation: Call?) async throws(CommandRefusal) {
-    let (agent, customer) = try pair(call)
-    if let consultation {
-      let other = live(consultation).first { $0.party != agent.party }
-      guard let other else { throw Self.gone }
-      source.announce(.joinCommanded(leg: customer.id, with: other.id, by: agent.party))
-      return try await perform(AMIAction("Bridge", [("Channel1", customer.channel), ("Channel2", other.channel)]))
-    }
+    if let consultation { return try await join(call, consultation) }
+    try mustTalk(call)
+    let (agent, _) = try pair(call)
     guard let target else {
       throw CommandRefusal(.badTarget, "no-target", "An attended transfer needs a target or a consultation call.")
     }
@@ -77,9 +74,42 @@ package final class AsteriskCommands {
       AMIAction("Atxfer", [("Channel", agent.channel), ("Context", source.config.dialContext), ("Exten", target)]))
   }
 
+  /// Whoever is on the line in both calls hands one party over to the other and leaves.
+  private func join(_ call: Call, _ consultation: Call) async throws(CommandRefusal) {
+    let (here, there) = (
+      live(call).filter { $0.state == .answered }, live(consultation).filter { $0.state == .answered }
+    )
+    guard let agent = here.last(where: { leg in there.contains { $0.party == leg.party } }),
+      let agentThere = there.first(where: { $0.party == agent.party }),
+      let customer = here.first(where: { $0.id != agent.id }),
+      let other = there.first(where: { $0.id != agentThere.id })
+    else {
+      throw CommandRefusal(
+        .notNow, "not-connected", "Nobody is connected in both calls.",
+        remedy: "Wait until the consulted party has answered.")
+    }
+    source.announce(.joinCommanded(leg: customer.id, with: other.id, by: agent.party))
+    try await perform(AMIAction("Bridge", [("Channel1", customer.channel), ("Channel2", other.channel)]))
+    for left in [agent, agentThere] {
+      // Gone already, most often: its bridge ended with the others' leaving it.
+      try? await perform(AMIAction("Hangup", [("Channel", left.channel), ("Cause", "16")]))
+    }
+  }
+
   package func hold(_ call: Call) async throws(CommandRefusal) {
     let context = try holdContext()
+    try mustTalk(call, evenHeld: false)
     let (agent, customer) = try pair(call)
+    source.announce(.holdCommanded(call.id, isRefused: false))
+    do throws(CommandRefusal) {
+      try await redirect(customer, agent, to: context)
+    } catch {
+      source.announce(.holdCommanded(call.id, isRefused: true))
+      throw error
+    }
+  }
+
+  private func redirect(_ customer: Leg, _ agent: Leg, to context: String) async throws(CommandRefusal) {
     try await perform(
       AMIAction(
         "Redirect",
@@ -101,6 +131,7 @@ package final class AsteriskCommands {
   }
 
   package func park(_ call: Call, slot: String?) async throws(CommandRefusal) {
+    try mustTalk(call)
     let (agent, customer) = try pair(call)
     var headers = [
       ("Channel", customer.channel), ("TimeoutChannel", agent.channel), ("AnnounceChannel", agent.channel),
@@ -130,6 +161,20 @@ package final class AsteriskCommands {
   }
 
   // MARK: Looking before leaping
+
+  /// What takes people out of their talk needs them in one.
+  /// - Parameter evenHeld: held by a telephone they are still in it, and can be taken out.
+  private func mustTalk(_ call: Call, evenHeld: Bool = true) throws(CommandRefusal) {
+    switch call.state {
+    case .parked: throw CommandRefusal(.notNow, "parked", "The call is parked.", remedy: "Retrieve it first.")
+    case .held where call.legs.contains(where: \.isHolding):
+      if evenHeld { return }
+      throw CommandRefusal(
+        .notNow, "held-by-telephone", "A telephone holds the call.", remedy: "Only it can take the call back.")
+    case .held: throw CommandRefusal(.notNow, "held", "The call is held.", remedy: "Resume it first.")
+    case .dialing, .ringing, .queued, .active, .ended: break
+    }
+  }
 
   /// A target that the dialplan does not know would lose the customer. Where the account may not ask, Asterisk decides.
   private func mustExist(_ extension: String) async throws(CommandRefusal) {

@@ -18,7 +18,7 @@ package final class AsteriskSource {
   private let health: HealthBoard
   private var stream: Stream?
   private var session: AMISession?
-  private var backoff = Backoff()
+  private var backoff: Backoff
   private var waiting: [String: CheckedContinuation<AMIResponse?, Never>] = [:]
   private var isStopped = false
   private var connections = 0
@@ -32,6 +32,9 @@ package final class AsteriskSource {
 
   package init(_ config: AsteriskSourceConfig, outlet: any SourceOutlet, health: HealthBoard, metrics: MetricRegistry) {
     (self.config, self.outlet, self.health) = (config, outlet, health)
+    // What happens while the link is away is not told again: beside the PBX, little is lost by asking each second.
+    let isBesideUs = ["127.0.0.1", "::1", "localhost"].contains(config.host)
+    backoff = Backoff(cap: .seconds(isBesideUs ? 1 : 15), quietSpell: .seconds(10))
     bytesRead = metrics.counter("sidetone_asterisk_bytes_total", "Bytes read from Asterisk's manager interface")
     reconnects = metrics.counter(
       "sidetone_asterisk_connects_total", "Connections begun to Asterisk's manager interface")

@@ -131,6 +131,8 @@ package struct Observation: Hashable, Sendable {
     case originateFailed(id: String, channel: String)
     /// We told the PBX to hang this call up: nobody in it did.
     case hangUpCommanded(CallID)
+    /// We tell the PBX to hold this call, or it refused: its people leave their bridge for that, wherever they go.
+    case holdCommanded(CallID, isRefused: Bool)
     /// We told the PBX to join two legs; `by` had both on the line and hands one over to the other.
     case joinCommanded(leg: String, with: String, by: Party)
     /// Some other event of a kind that only an unfiltered account is sent: proof that nothing is hidden from us.

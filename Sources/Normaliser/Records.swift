@@ -43,6 +43,10 @@ struct LegRecord {
   var isBeingMoved = false
   /// Somebody sent it elsewhere in the dialplan, past its bridge.
   var redirectedTo: String?
+  /// A command of ours takes it out of its bridge, to wait.
+  var isSentToWait = false
+  /// Its far end asked to hang up while somebody was being tried for it, or nobody was.
+  var gaveUp = false
   var isHolding = false
   var wasToldRinging = false
   var wasToldAnswered = false

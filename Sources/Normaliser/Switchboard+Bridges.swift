@@ -55,7 +55,8 @@ extension Switchboard {
     let key = mergeCalls(of: people)
     calls[key]?.endRequester = nil
     tellCommandedJoin(key, people)
-    let called = people.compactMap { legs[$0.id] }.filter { $0.origin != .caller }
+    // A telephone that still rings may be put into a bridge: it has not answered.
+    let called = people.compactMap { legs[$0.id] }.filter { $0.origin != .caller && $0.facts.state != .ringing }
     if let record = calls[key], !record.isStarted || record.call.answeredBy?.isPerson == false {
       let answerer = called.last { !$0.wasToldAnswered } ?? called.last ?? people.last { $0.id != record.callerLeg }
       if let answerer { start(key, by: party(of: answerer)) }
@@ -83,9 +84,10 @@ extension Switchboard {
     legs[facts.id]?.bridge = nil
     legs[facts.id]?.isBeingMoved = false
     guard bridge.kind == .talk, !leg.isLocal else { return }
-    if !leg.isBeingMoved, !leg.entryPlace.isEmpty, leg.entryPlace != leg.place, Self.isDialablePlace(leg) {
-      legs[facts.id]?.redirectedTo = leg.facts.exten
-    }
+    let isElsewhere =
+      !leg.isBeingMoved && !leg.entryPlace.isEmpty && leg.entryPlace != leg.place && Self.isDialablePlace(leg)
+    if leg.isSentToWait || isElsewhere { legs[facts.id]?.redirectedTo = leg.facts.exten }
+    legs[facts.id]?.isSentToWait = false
     // Two that were moved are held. One may yet turn out to be transferred: the next thing that it does will tell.
     if liveLegs(of: leg.call).count(where: { $0.redirectedTo != nil }) >= 2 { settleRedirect(of: leg.call) }
   }

@@ -22,6 +22,7 @@ extension Switchboard {
   private mutating func placed(_ leg: LegRecord) {
     let party = party(of: leg)
     if leg.origin == .called, isConsultation(leg) { legs[leg.id]?.role = .consult }
+    if isBehindAgent(leg) { legs[leg.id]?.role = .agent }
     guard var record = calls[leg.call] else { return }
     if record.call.to == nil { record.call.to = number(party.id) }
     if party.kind == .external, record.call.direction == .internal { record.call.direction = .outbound }
@@ -40,6 +41,12 @@ extension Switchboard {
       dialler = other?.dialler.flatMap { legs[$0] }
     }
     return dialler.map { $0.isHolding } ?? true
+  }
+
+  /// A queue may call its member through a Local channel: who is rung behind it is the agent.
+  private func isBehindAgent(_ leg: LegRecord) -> Bool {
+    guard let dialler = leg.dialler.flatMap({ legs[$0] }), dialler.isLocal else { return false }
+    return localPairs[dialler.id].flatMap { legs[$0] }?.role == .agent
   }
 
   mutating func dialProgress(_ to: ChannelFacts, _ status: String) {
@@ -134,6 +141,14 @@ extension Switchboard {
     end(id, cause: 20)
   }
 
+  /// Since when a channel that is up can have been with a machine: since it came up, or since the last of those who
+  /// were tried for it was gone.
+  func aloneSince(_ id: String) -> Timestamp? {
+    guard let leg = legs[id], let upAt = leg.upAt else { return nil }
+    let tried = parties(of: leg.call).filter { $0.id != id }.compactMap(\.endedAt)
+    return max(upAt, tried.max() ?? upAt)
+  }
+
   /// - Parameter since: when it began to run, where it was asked for later.
   mutating func applicationRuns(_ facts: ChannelFacts, _ name: String, _ data: String, since: Timestamp? = nil) {
     update(facts)
@@ -172,6 +187,11 @@ extension Switchboard {
 /// Dialplan applications that take a call, and who that makes the answering party. Those not listed only prepare one
 /// (Answer, Set, Dial, Queue, Wait …).
 enum Application {
+  /// Says no to a caller in sound; nobody took the call.
+  static func isTone(_ name: String?) -> Bool {
+    name.map { ["congestion", "busy", "playtones"].contains($0) } ?? false
+  }
+
   static func party(_ name: String, _ data: String, exten: String) -> Party? {
     let first = data.split(separator: ",", omittingEmptySubsequences: false).first.map(String.init) ?? ""
     switch name {

@@ -14,6 +14,9 @@ extension Switchboard {
     let isRefusal = leg.origin == .caller && !leg.isUp && !isBeingTried && ![nil, 0, 16, 127, 26].contains(cause)
     guard !isRefusal else { return }
     legs[facts.id]?.askedToHangUp = true
+    legs[facts.id]?.gaveUp = isBeingTried
+    // Who never was on the line refuses; he ends nobody's talk.
+    guard leg.isUp || leg.origin == .caller else { return }
     let isStale = record.endRequester.map { legs[$0]?.isLive != true } ?? true
     if isStale { calls[leg.call]?.endRequester = facts.id }
   }
@@ -153,7 +156,8 @@ extension Switchboard {
     if let mailbox = record.mailbox, !called.isEmpty {
       return taken(key, by: Party(.voicemail, mailbox), at: first.upAt)
     }
-    guard called.isEmpty, record.call.queue == nil, let upAt = first.upAt else { return }
+    guard called.isEmpty, record.call.queue == nil, let upAt = first.upAt, !Application.isTone(first.application?.name)
+    else { return }
     taken(key, by: Party(.application, record.mailbox == nil ? "service" : "voicemail-main"), at: upAt)
   }
 
@@ -169,9 +173,9 @@ extension Switchboard {
     if record.wasAbandoned, !answeredByPerson { return (.abandoned, nil) }
     if record.call.answeredBy?.kind == .voicemail { return (.voicemail, nil) }
     if record.isStarted { return (.answered, nil) }
-    if record.isHungUpByCommand || callerGaveUp(record) { return (.cancelled, nil) }
     let called = people.filter { $0.origin != .caller }
     let outcomes = called.map(\.outcome).filter { $0 != .none && $0 != .answeredElsewhere }
+    if record.isHungUpByCommand || callerGaveUp(record, outcomes) { return (.cancelled, nil) }
     if outcomes.contains(.noAnswer) { return (.noAnswer, nil) }
     switch outcomes.last {
     case .busy: return (.busy, nil)
@@ -183,9 +187,11 @@ extension Switchboard {
     }
   }
 
-  private func callerGaveUp(_ record: CallRecord) -> Bool {
-    guard let caller = record.callerLeg.flatMap({ legs[$0] }) else { return false }
-    return caller.askedToHangUp
+  /// Who hangs up in the tone that follows a refusal did not cancel anything: the refusal is how the call ended.
+  private func callerGaveUp(_ record: CallRecord, _ outcomes: [LegRecord.Outcome]) -> Bool {
+    guard let caller = record.callerLeg.flatMap({ legs[$0] }), caller.askedToHangUp else { return false }
+    let wasRefused = outcomes.last.map { [.busy, .declined, .rejected, .unreachable].contains($0) } ?? false
+    return caller.gaveUp || !caller.isUp || !wasRefused
   }
 
   /// Nobody was called: the PBX itself refused the caller, and its cause says why (Q.850).

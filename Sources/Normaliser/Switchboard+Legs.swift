@@ -98,7 +98,9 @@ extension Switchboard {
   }
 
   /// An extension of the dialplan that a person can have dialled, not one of its inner labels.
-  static func isDialable(_ exten: String) -> Bool { !exten.isEmpty && !["s", "h", "i", "t"].contains(exten) }
+  static func isDialable(_ exten: String) -> Bool {
+    !exten.isEmpty && !["s", "h", "i", "t"].contains(exten) && !exten.hasPrefix("s-")
+  }
 
   private mutating func stateChanged(_ id: String, from before: ChannelFacts.State) {
     guard let leg = legs[id] else { return }

@@ -57,6 +57,11 @@ package struct Switchboard {
     calls.values.filter(\.isTold).sorted { $0.key < $1.key }.map { model(of: $0) }
   }
 
+  /// A call as it is now, told or not; nil when it is not known or has ended.
+  package func call(_ id: CallID) -> Call? {
+    calls.values.first { $0.call.id == id }.map { model(of: $0) }
+  }
+
   package var legCount: Int { legs.count }
 
   /// What this observation means, in order; nothing when it was known.
@@ -85,7 +90,7 @@ package struct Switchboard {
       seesEverything = true
       applicationRuns(facts, name, data)
     case .applicationFound(let facts, let name, let data):
-      applicationRuns(facts, name, data, since: legs[facts.id]?.upAt)
+      applicationRuns(facts, name, data, since: aloneSince(facts.id))
     case .held(let facts): hold(facts, true)
     case .unheld(let facts): hold(facts, false)
     case .localPair(let one, let two): pair(one, two)
@@ -113,6 +118,9 @@ package struct Switchboard {
     case .originateFailed(let id, let channel): originateFailed(id, channel)
     case .hangUpCommanded(let id):
       if let key = calls.values.first(where: { $0.call.id == id })?.key { calls[key]?.isHungUpByCommand = true }
+    case .holdCommanded(let id, let isRefused):
+      guard let key = calls.values.first(where: { $0.call.id == id })?.key else { return }
+      for leg in liveLegs(of: key) where leg.bridge != nil { legs[leg.id]?.isSentToWait = !isRefused }
     case .joinCommanded(let leg, let other, let by): commandedJoin = (leg, other, by)
     case .unfilteredWitness: seesEverything = true
     }

@@ -47,7 +47,7 @@ extension RelayRoutes {
         let port = try service.commandPort()
         do throws(CommandRefusal) {
           let id = try await port.originate(request)
-          service.placed(id)
+          service.placed(id, by: caller)
           return Self.accepted(id)
         } catch {
           throw Self.refused(error)

@@ -30,12 +30,16 @@ package final class RelayService {
   private let commands: (any CallCommands)?
   private let ledger: any CommandLedger
   /// Whether the journal takes entries: while it does not, nothing is done that could not be told.
+  /// A call as the PBX has it now, which may be more than was told of it; nil when it is not known.
+  package var present: @LoopActor (CallID) -> Call? = { _ in nil }
   package var isJournalWritable: @LoopActor () -> Bool = { true }
 
   private var sockets: [ObjectIdentifier: RelaySocket] = [:]
   private var streams: [ObjectIdentifier: RelayEventStream] = [:]
   private var isSweeping = false
-  private var placedCalls: [CallID: Moment] = [:]
+  private var placedCalls: [CallID: (tenant: UUID, at: Moment)] = [:]
+  /// Longer than any `timeout_secs`.
+  private static let ringsAtMost: Duration = .seconds(330)
   private static let firstEventWithin: Duration = .seconds(2)
 
   package init(hub: Hub, config: RelayConfig, commands: (any CallCommands)?, ledger: any CommandLedger) {
@@ -90,23 +94,27 @@ package final class RelayService {
   /// Finds an open call of this tenant.
   func call(_ text: String?, of caller: Caller) throws(APIError) -> Call {
     guard let id = text.flatMap({ UUID($0) }), let entry = hub.activeCall(CallID(id)),
-      entry.tenant.uuid == caller.tenant, let call = entry.parsedCall
+      entry.tenant.uuid == caller.tenant, let call = present(CallID(id)) ?? entry.parsedCall
     else { throw .notFound("call") }
     return call
   }
 
   /// Remembers a call that was just placed: its first event may take a moment.
-  func placed(_ id: CallID) {
+  func placed(_ id: CallID, by caller: Caller) {
     let now = Moment.now()
-    placedCalls = placedCalls.filter { now - $0.value < Self.firstEventWithin }
-    placedCalls[id] = now
+    placedCalls = placedCalls.filter { now - $0.value.at < Self.ringsAtMost }
+    placedCalls[id] = (caller.tenant, now)
   }
 
-  /// As `call`; for one that was just placed, once it can be seen.
+  /// As `call`; for one that was just placed, once the PBX shows it, even if there is nothing to tell of it yet.
   func placedCall(_ text: String?, of caller: Caller) async throws(APIError) -> Call {
     while let id = text.flatMap({ UUID($0) }).map(CallID.init), hub.activeCall(id) == nil,
-      let since = placedCalls[id], Moment.now() - since < Self.firstEventWithin
-    { await LoopActor.loop.sleep(for: .milliseconds(20)) }
+      let placed = placedCalls[id], placed.tenant == caller.tenant
+    {
+      if let call = present(id) { return call }
+      guard Moment.now() - placed.at < Self.firstEventWithin else { break }
+      await LoopActor.loop.sleep(for: .milliseconds(20))
+    }
     return try call(text, of: caller)
   }
 

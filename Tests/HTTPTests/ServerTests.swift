@@ -105,8 +105,15 @@ import Testing
 
   @Test @LoopActor func aDrainingServerAnswersWhatIsUnderWayAndCloses() async throws {
     let (server, port) = try server()
-    LoopActor.loop.after(.milliseconds(20)) { server.drain() }
-    let answer = try await exchange(port, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.router.add(
+      Route(
+        "GET", "/drain", "", tag: "", access: .open,
+        handler: .later { _ in
+          server.drain()
+          await LoopActor.loop.sleep(for: .milliseconds(5))
+          return .response(.text("later"))
+        }))
+    let answer = try await exchange(port, "GET /drain HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(answer.contains("Connection: close") && answer.hasSuffix("later"))
   }
 }

@@ -83,6 +83,38 @@ struct CommandTests {
     #expect(board.takeStranded().isEmpty)
   }
 
+  @Test mutating func aSecondHoldIsSeenThoughNobodyGoesAnywhereNew() throws {
+    let id = try talk("1", "1001", "1002")
+    for leg in [("1", "1001", "s"), ("1-b", "1002", "wait")] {
+      let waiting = channel(leg.0, of: "1", leg.1, .up, context: "hold", exten: leg.2)
+      _ = see(.bridgeEntered(waiting, bridge("again")))
+    }
+    _ = see(.holdCommanded(id, isRefused: false))
+    var events: [CallEvent] = []
+    for leg in [("1", "1001", "s"), ("1-b", "1002", "wait")] {
+      let waiting = channel(leg.0, of: "1", leg.1, .up, context: "hold", exten: leg.2)
+      events += see(.bridgeLeft(waiting, bridge("again")))
+    }
+    #expect(events.map(\.kind) == [.held(by: nil, .bridge)])
+  }
+
+  @Test mutating func whoHangsUpInTheBusyToneCancelledNothing() throws {
+    _ = try ring("1", "1001", "1002")
+    _ = see(.channel(channel("1", of: "1", "1001", .up, exten: "1002")))
+    _ = see(.dialEnded(from: nil, to: channel("1-b", of: "1", "1002", .ringing), status: "BUSY", forward: nil))
+    _ = see(.hungUp(channel("1-b", of: "1", "1002", .ringing), cause: 17))
+    _ = see(.hangupRequested(channel("1", of: "1", "1001", .up, exten: "1002"), cause: 16))
+    let end = try #require(see(.hungUp(channel("1", of: "1", "1001", .up, exten: "1002"), cause: 16)).last?.call)
+    #expect(end.disposition == .busy)
+  }
+
+  @Test mutating func aTelephoneThatRingsInABridgeHasNotAnswered() throws {
+    _ = try ring("1", "1001", "1002")
+    _ = see(.bridgeEntered(channel("1", of: "1", "1001", .up, exten: "1002"), bridge("early")))
+    let events = see(.bridgeEntered(channel("1-b", of: "1", "1002", .ringing), bridge("early")))
+    #expect(!events.contains { $0.kind.type == "call.leg.answered" })
+  }
+
   @Test mutating func theMachineThatTookACallEndsWithIt() throws {
     _ = see(.linkUp(epoch: "one"))
     _ = see(.channel(channel("1", of: "1", "1001", .ring, exten: "600")))
