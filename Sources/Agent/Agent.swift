@@ -126,7 +126,7 @@ package final class Agent {
   /// A state that cannot be read yet keeps nobody from hearing the PBX: whoever asks meanwhile is told to come again.
   private func load(_ identity: IdentityRoom, _ store: Store) async throws {
     self.identity = identity
-    store.onFault { [health] reason in
+    store.onFault = { [health] reason in
       if let reason {
         Log.error("the state store cannot be used", [.errorText: reason])
         health.raise(AgentCondition.stateUnavailable, detail: reason)

@@ -1,7 +1,6 @@
 // What became of requests that act on the world and were sent with an Idempotency-Key, kept for 24 h.
 
 package import Basics
-internal import Loop
 
 package enum IdempotentOutcome: Sendable, Equatable {
   /// Nobody asked before; the request is now noted as under way.
@@ -14,7 +13,6 @@ package enum IdempotentOutcome: Sendable, Equatable {
 
 extension Store {
   /// Notes that this request is under way, unless it was made before.
-  @LoopActor
   package func begin(_ key: String, of caller: UUID, tenant: UUID, request: [UInt8]) async throws(StoreError)
     -> IdempotentOutcome
   {
@@ -39,7 +37,6 @@ extension Store {
   }
 
   /// Keeps the answer for 24 h; a nil answer forgets the request, so that it may be tried again.
-  @LoopActor
   package func finish(_ key: String, of caller: UUID, tenant: UUID, status: Int?, body: [UInt8])
     async throws(StoreError)
   {

@@ -3,8 +3,7 @@
 // handler: what reaches across tenants goes through a door of that name.
 
 package import Basics
-internal import Loop
-internal import Synchronization
+package import Loop
 
 /// Where the state lives.
 package enum StorePlace: Sendable {
@@ -13,26 +12,25 @@ package enum StorePlace: Sendable {
   case postgres(Secret<String>)
 }
 
-package final class Store: Sendable {
+@LoopActor
+package final class Store {
   /// Transactions that may wait for the thread; one more is refused.
-  package static let queueLimit = 256
+  package nonisolated static let queueLimit = 256
+
+  /// Told why the store cannot be used, and nil when it can again.
+  package var onFault: @LoopActor (String?) -> Void = { _ in }
 
   private let worker = Worker(name: "state")
   private let engine: EngineBox
-  private let waiting = Atomic(0)
-  private let fault = Mutex<String?>(nil)
-  private let onChange = Mutex<(@Sendable @LoopActor (String?) -> Void)?>(nil)
+  private var waiting = 0
+  private var isFaulty = false
 
   private init(_ engine: any StoreEngine) { self.engine = EngineBox(engine) }
 
   /// Opens or creates the state and brings its schema to the newest version.
   /// - Parameter version: an older version to stop at, for tests of migrations.
   package static func open(_ place: StorePlace, upTo version: Int = .max) async throws(StoreError) -> Store {
-    let store: Store
-    switch place {
-    case .file(let path): store = Store(try SQLiteEngine(path: path))
-    case .postgres(let target): store = Store(PostgresEngine(target))
-    }
+    let store = try connect(place)
     try await store.migrate(upTo: version)
     return store
   }
@@ -49,12 +47,9 @@ package final class Store: Sendable {
     try await onThread { engine throws(StoreError) in try engine.migrate(StoreMigrations.steps, upTo: version) }
   }
 
-  /// Told, on the loop, why the store cannot be used, and nil when it can again.
-  package func onFault(_ body: @escaping @Sendable @LoopActor (String?) -> Void) { onChange.withLock { $0 = body } }
-
   /// Runs `body` as one transaction: all of it is kept when this returns, and nothing when it throws. `body` may run
   /// twice, when the database was lost before anything stood.
-  @discardableResult @LoopActor
+  @discardableResult
   package func run<T: Sendable>(_ body: @escaping @Sendable (StoreSession) throws(StoreError) -> T)
     async throws(StoreError) -> T
   {
@@ -64,41 +59,35 @@ package final class Store: Sendable {
   }
 
   /// As `run`, with one tenant's rows and no others.
-  @discardableResult @LoopActor
+  @discardableResult
   package func run<T: Sendable>(
     of tenant: UUID, _ body: @escaping @Sendable (TenantRows) throws(StoreError) -> T
   ) async throws(StoreError) -> T {
     try await run { session throws(StoreError) in try body(session.of(tenant)) }
   }
 
-  @LoopActor
   private func onThread<T: Sendable>(_ body: @escaping @Sendable (any StoreEngine) throws(StoreError) -> T)
     async throws(StoreError) -> T
   {
-    guard waiting.add(1, ordering: .relaxed).newValue <= Self.queueLimit else {
-      waiting.subtract(1, ordering: .relaxed)
-      throw .unavailable("\(Self.queueLimit) transactions wait already")
+    guard waiting < Self.queueLimit else { throw .unavailable("\(Self.queueLimit) transactions wait already") }
+    waiting += 1
+    let result: Result<T, StoreError> = await worker.run { [engine] () throws(Never) in
+      Result { () throws(StoreError) in try body(engine.engine) }
     }
-    let result: Result<T, StoreError> = await worker.run { [self] () throws(Never) in
-      defer { waiting.subtract(1, ordering: .relaxed) }
-      return Result { () throws(StoreError) in try body(engine.engine) }
-    }
+    waiting -= 1
     note(result)
     return try result.get()
   }
 
-  @LoopActor
   private func note<T>(_ result: Result<T, StoreError>) {
-    let found: String? =
+    let reason: String? =
       switch result {
       case .failure(.unavailable(let text)), .failure(.unknown(let text)): text
       case .success, .failure: nil
       }
-    let before = fault.withLock { fault in
-      defer { fault = found }
-      return fault
-    }
-    if (before == nil) != (found == nil) { onChange.withLock { $0 }?(found) }
+    guard isFaulty != (reason != nil) else { return }
+    isFaulty = reason != nil
+    onFault(reason)
   }
 }
 

@@ -109,7 +109,7 @@ import Testing
     let server = try PostgresServer()
     let store = try await Store.open(.postgres(Secret(try server.makeDatabase())))
     var faults: [Bool] = []
-    store.onFault { faults.append($0 != nil) }
+    store.onFault = { faults.append($0 != nil) }
     #expect(try await store.begin("a", of: Self.caller, tenant: Self.tenant, request: [1]) == .new)
     try server.stop()
     await #expect(throws: StoreError.self) { try await Self.begin(store, "b") }
