@@ -97,6 +97,8 @@ let checks: [Target] = [
     dependencies: ["AsteriskSource", "CallModel", "JSON", "Basics", "Loop", "Postgres", "Store"],
     path: "Tests/TestSupport",
     swiftSettings: house),
+  .target(
+    name: "Stagecraft", dependencies: ["TestSupport"], path: "Tests/Stagecraft", swiftSettings: house),
   tests("Basics", of: ["Basics", "JSON", "Crypto"]),
   tests("HTTP", of: ["HTTP", "Loop", "Basics"]),
   tests("WebSocket", of: ["WebSocket", "HTTP", "Loop"]),
@@ -113,7 +115,8 @@ let checks: [Target] = [
   tests(
     "Agent",
     of: ["Agent", "AsteriskSource", "Config", "Log", "SQLite", "Loop", "Basics", "HTTP", "JSON"]),
-  tests("EndToEnd", of: ["Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
+  tests("Browser", of: ["Stagecraft", "Loop", "WebSocket", "JSON", "Basics"]),
+  tests("EndToEnd", of: ["Stagecraft", "Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
 ]
 
 let package = Package(

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import JSON
 import Loop
+import Stagecraft
 import TestSupport
 import Testing
 import WebSocket

@@ -3,6 +3,7 @@
 import Basics
 import Foundation
 import JSON
+import Stagecraft
 import TestSupport
 
 /// One way of asking, and what it may.
@@ -30,9 +31,10 @@ final class Cast {
   let agent: RunningProgram
   private(set) var credentials = [Credential(name: "nobody", headers: [], rights: [])]
 
-  init(rate: Double = 1, more: String = "") throws {
-    stage = try Stage(rate: rate, more: more)
-    agent = try stage.startAgent()
+  init(rate: Double = 1, environment: [String: String] = [:], log: String? = nil) throws {
+    stage = try Stage(rate: rate)
+    if let log { _ = FileManager.default.createFile(atPath: log, contents: nil) }
+    agent = try stage.startAgent(environment: environment, log: log ?? "/dev/null")
     try Self.password.write(toFile: stage.folder + "/password", atomically: true, encoding: .utf8)
     _ = try tell(["tenants", "create", "globex"])
   }

@@ -1,6 +1,7 @@
 import Basics
 import Foundation
 import JSON
+import Stagecraft
 import TestSupport
 import Testing
 

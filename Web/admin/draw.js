@@ -132,5 +132,5 @@ export function spark(title, values) {
   const [width, height] = [240, 48];
   const most = Math.max(1, ...values);
   const points = values.map((value, index) => `${(index * width / Math.max(1, values.length - 1)).toFixed(1)},${(height - 3 - (height - 6) * value / most).toFixed(1)}`);
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "spark" }, svg("polyline", { points: points.join(" ") }));
+  return svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": title, class: "spark" }, svg("polyline", { points: points.join(" ") }));
 }

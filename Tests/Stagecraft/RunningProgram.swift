@@ -1,18 +1,18 @@
 // The real binary, as an administrator would start it.
 
-import Foundation
-import Glibc
-import TestSupport
+package import Foundation
+internal import Glibc
+internal import TestSupport
 
-final class RunningProgram: @unchecked Sendable {
+package final class RunningProgram: @unchecked Sendable {
   private let process = Process()
   private let output = Pipe()
   private let lock = NSLock()
   private var text = ""
-  let ready: String
+  package let ready: String
 
   /// Next to the tests themselves, so that the configuration is the same.
-  static let binary: URL = {
+  package static let binary: URL = {
     var folder = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
     while folder.path != "/",
       !FileManager.default.isExecutableFile(atPath: folder.appendingPathComponent("sidetone").path)
@@ -25,12 +25,13 @@ final class RunningProgram: @unchecked Sendable {
   }()
 
   /// Starts it and waits for its line `ready …`.
-  init(_ arguments: [String], environment: [String: String] = [:]) throws {
+  /// - Parameter log: a file for what it says of itself; nowhere unless told.
+  package init(_ arguments: [String], environment: [String: String] = [:], log: String = "/dev/null") throws {
     process.executableURL = Self.binary
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardOutput = output
-    process.standardError = FileHandle(forWritingAtPath: "/dev/null")
+    process.standardError = FileHandle(forWritingAtPath: log)
     try process.run()
     var found = ""
     while !found.contains("\n") {
@@ -44,25 +45,25 @@ final class RunningProgram: @unchecked Sendable {
     ready = String(line.dropFirst(6))
   }
 
-  struct NotReady: Error {
+  package struct NotReady: Error {
     let arguments: [String]
     let said: String
   }
 
-  var pid: Int32 { process.processIdentifier }
-  var port: Int { ready.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
+  package var pid: Int32 { process.processIdentifier }
+  package var port: Int { ready.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
 
-  func kill(_ signal: Int32) {
+  package func kill(_ signal: Int32) {
     Glibc.kill(pid, signal)
     if signal == SIGKILL || signal == SIGTERM || signal == SIGINT { process.waitUntilExit() }
   }
 
-  var exitCode: Int32 { process.terminationStatus }
+  package var exitCode: Int32 { process.terminationStatus }
 
   deinit { if process.isRunning { Glibc.kill(pid, SIGKILL) } }
 
   /// Runs a command to its end and gives what it printed.
-  static func run(_ arguments: [String]) throws -> (code: Int32, text: String) {
+  package static func run(_ arguments: [String]) throws -> (code: Int32, text: String) {
     let process = Process()
     let output = Pipe()
     process.executableURL = binary
@@ -77,14 +78,14 @@ final class RunningProgram: @unchecked Sendable {
 }
 
 /// An agent with a folder of its own, linked to a simulated PBX.
-final class Stage {
-  let folder: String
-  let configPath: String
-  var pbx: RunningProgram?
-  var agent: RunningProgram?
+package final class Stage {
+  package let folder: String
+  package let configPath: String
+  package var pbx: RunningProgram?
+  package var agent: RunningProgram?
   private var port = 0
 
-  init(rate: Double, pace: Double = 0.2, more: String = "") throws {
+  package init(rate: Double, pace: Double = 0.2, more: String = "") throws {
     folder = TemporaryDirectory.make()
     try "simulated".write(toFile: folder + "/secret", atomically: true, encoding: .utf8)
     configPath = folder + "/sidetone.conf"
@@ -108,13 +109,13 @@ final class Stage {
   }
 
   @discardableResult
-  func startAgent() throws -> RunningProgram {
-    let started = try RunningProgram(["serve", "--config", configPath])
+  package func startAgent(environment: [String: String] = [:], log: String = "/dev/null") throws -> RunningProgram {
+    let started = try RunningProgram(["serve", "--config", configPath], environment: environment, log: log)
     agent = started
     return started
   }
 
-  func makeKey(_ scopes: String = "calls:read,history:read,events:read,calls:control") throws -> String {
+  package func makeKey(_ scopes: String = "calls:read,history:read,events:read,calls:control") throws -> String {
     let made = try RunningProgram.run(["keys", "create", "--name", "test", "--scopes", scopes, "--config", configPath])
     return made.text.split(separator: "\n").first.map(String.init) ?? ""
   }
@@ -123,8 +124,8 @@ final class Stage {
 }
 
 /// A plain HTTP request, blocking: what a script would do.
-enum Client {
-  static func get(
+package enum Client {
+  package static func get(
     _ port: Int, _ target: String, key: String? = nil, method: String = "GET", body: String? = nil,
     headers: [(String, String)] = []
   ) -> (status: Int, body: String) {
@@ -138,7 +139,7 @@ enum Client {
   }
 
   /// Sends the bytes and reads until the server closes; optionally says first that no more will be sent.
-  static func talk(_ port: Int, _ bytes: [UInt8], isHalfClosing: Bool = false) -> [UInt8] {
+  package static func talk(_ port: Int, _ bytes: [UInt8], isHalfClosing: Bool = false) -> [UInt8] {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
