@@ -59,7 +59,7 @@ class Agent:
             open(f"{self.folder}/secret", "w").write("x")
             link = f"[asterisk]\nport = {self.ami}\nusername = a\nsecret_file = {self.folder}/secret\n"
         self.port = 28082
-        open(f"{self.folder}/s.conf", "w").write(f"[agent]\ndata_dir = {self.folder}\n[http]\nlisten = 127.0.0.1:{self.port}\n[limits]\nrelay_per_minute = 100000000\n[log]\nlevel = warning\n{link}")
+        open(f"{self.folder}/s.conf", "w").write(f"[agent]\ndata_dir = {self.folder}\n[http]\nlisten = 127.0.0.1:{self.port}\n[limits]\nrelay_per_minute = 100000000\nlogin_per_minute = 1000000\n[relay]\nanonymous_read = yes\n[log]\nlevel = warning\n{link}")
         self.process = subprocess.Popen([SIDETONE, "serve", "--config", f"{self.folder}/s.conf"], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline().startswith("ready")
         self.pid = self.process.pid
@@ -144,8 +144,11 @@ def load_clients(port, clients, seconds, key=None, pid=None):
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def ours_at(rate, clients, seconds):
+def ours_at(rate, clients, seconds, logins=0):
     agent = Agent(rate, seconds + 4)
+    guessing = None
+    if logins:
+        guessing = subprocess.Popen(["nice", "python3", f"{ROOT}/Benchmarks/logins.py", str(agent.port), str(logins), str(seconds + 3)], stdout=subprocess.PIPE, text=True)
     load = load_clients(agent.port, clients, seconds, agent.key)
     time.sleep(0.8)
     agent.go()
@@ -153,6 +156,8 @@ def ours_at(rate, clients, seconds):
     before = cpu(agent.pid)
     found = json.loads(load.communicate()[0])
     used = cpu(agent.pid) - before
+    if guessing:
+        guessing.communicate()
     agent.stop()
     return found, used
 
@@ -203,6 +208,29 @@ def latency():
         report(f"latency p99, {clients} clients", mine, bare, "ms", mine / bare if clients == 200 else None, note)
 
 
+# --- identity
+
+def identity():
+    agent = Agent()
+    def load(*more):
+        before = cpu(agent.pid)
+        text = out("wrk", "-t1", "-c64", "-d4", *more, f"http://127.0.0.1:{agent.port}/relay/active-calls")
+        return (cpu(agent.pid) - before) / first(text, r"\d+(?= requests in)") * 1e6
+    known, anonymous = alternate(lambda: load("-H", f"Authorization: Bearer {agent.key}"), load)
+    report("authenticated request", known, anonymous, "us", known / anonymous, "peer: the same route without credentials")
+    agent.stop()
+    quiet, guessed, used = [], [], []
+    for _ in range(ROUNDS):
+        found, _ = ours_at(500, 20, 5)
+        quiet.append(quantile(found, "p99"))
+        found, cpu_seconds = ours_at(500, 20, 5, logins=50)
+        guessed.append(quantile(found, "p99"))
+        used.append(cpu_seconds / 5)
+    mine, idle = statistics.median(guessed), statistics.median(quiet)
+    report("live feed p99 during logins", mine, idle, "ms", mine / idle, "50 logins/s attempted; peer: no logins")
+    report("CPU during logins", statistics.median(used), None, "cores")
+
+
 # --- memory and idleness
 
 def memory():
@@ -221,7 +249,7 @@ def memory():
 
 
 print(f"{'what':34} {'Sidetone':>12} {'peer':>12} {'unit':12} {'ratio':>6} {'goal':>9}", flush=True)
-parts = [decode_and_append, http, latency, fan_out, memory]
+parts = [decode_and_append, http, latency, fan_out, identity, memory]
 for part in [part for part in parts if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]:
     part()
 missed = [row[0] for row in rows if row[6] == "MISSED"]

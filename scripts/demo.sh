@@ -57,6 +57,7 @@ key="$("$program" keys create --name demo --scopes calls:read,history:read,event
 url="$(sed -n 's/^ready //p' "$folder/agent.log")"
 echo
 echo "ready $url"
+echo "admin $url/admin/#/claim?token=$("$program" users claim --config "$folder/sidetone.conf" 2> /dev/null)"
 echo "key   $key"
 echo "try   curl -H 'Authorization: Bearer $key' $url/relay/active-calls"
 echo

@@ -16,6 +16,8 @@ swift build -c release --static-swift-stdlib --product bench
     swift test --skip-build --filter DurabilityTests 2>&1 | grep -E '^(killed|[0-9]+ clients)|Test run with|✘'
   echo "== every recording over TCP, spans compared at its own pace"
   SIDETONE_SOAK_TIMED=1 swift test --skip-build --filter WireTests 2>&1 | grep -E 'Test run with|✘' | cut -c1-300
+  echo "== 100 000 random requests by two tenants, half of them on each engine"
+  SIDETONE_SOAK_REQUESTS=100000 swift test --skip-build --filter LeakTests 2>&1 | grep -E 'random requests|Test run with|✘' | cut -c1-300
   echo "== restart behind a million entries"
   folder="$(mktemp -d)"
   .build/release/bench append "$folder/journal.db" 1000000 500

@@ -118,6 +118,9 @@ package enum OpenAPI {
       json.object { json in
         json.key("schema")
         schema.write(to: &json)
+        if case .text = schema { return }
+        json.key("example")
+        schema.writeExample(to: &json)
       }
     }
   }

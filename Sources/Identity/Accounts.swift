@@ -41,6 +41,7 @@ package final class Accounts {
   private let store: IdentityStore
   package let sessions: Sessions
   private let worker = Worker(name: "worker", isBackground: true)
+  private let pacer = Pacer()
   private var passwordsWaiting = 0
   private let cost: Int
   private var throttle: LoginThrottle
@@ -144,7 +145,7 @@ package final class Accounts {
     guard passwordsWaiting < Self.queueLimit else { throw .busy }
     passwordsWaiting += 1
     defer { passwordsWaiting -= 1 }
-    return await worker.run { () throws(Never) in work() }
+    return await worker.run { [pacer] () throws(Never) in pacer.run(work) }
   }
 
   // MARK: The first administrator

@@ -9,13 +9,14 @@ internal import WebSocket
 extension Sidetone {
   static let debug = Command(
     name: "debug", summary: "drive the shipped protocol code from outside",
-    usage: "debug ws-echo --listen ADDR | ws-client URL AGENT", options: [.value("listen")], isHidden: true
+    usage: "debug ws-echo --listen ADDR | ws-client URL AGENT | jws-verify", options: [.value("listen")], isHidden: true
   ) { arguments in
-    switch try arguments.operand(0, "ws-echo or ws-client") {
+    switch try arguments.operand(0, "ws-echo, ws-client or jws-verify") {
+    case "jws-verify": return try verifyTokens()
     case "ws-echo": return try await echo(arguments["listen"] ?? "127.0.0.1:9001")
     case "ws-client":
       return try await runCases(try arguments.operand(1, "URL"), agent: try arguments.operand(2, "AGENT"))
-    default: throw UsageError(description: "expected ws-echo or ws-client")
+    default: throw UsageError(description: "expected ws-echo, ws-client or jws-verify")
     }
   }
 

@@ -115,6 +115,21 @@ import Testing
     print("shapes checked: \(checked.count) of \(operations.count); not asked here: \(undone.joined(separator: ", "))")
   }
 
+  @Test func everyExampleHasTheShapeOfItsSchema() throws {
+    let cast = try Cast()
+    var examples = 0
+    for operation in try Operation.all(cast.agent.port) {
+      let bodies =
+        [operation.json["requestBody"]] + (operation.json["responses"]?.members ?? []).map { Optional($0.1) }
+      for content in bodies.compactMap({ $0?["content"]?["application/json"] }) {
+        let (example, schema) = (try #require(content["example"]), try #require(content["schema"]))
+        #expect(Shape.faults(example, schema, at: "").isEmpty, "\(operation.method) \(operation.path)")
+        examples += 1
+      }
+    }
+    #expect(examples > 50)
+  }
+
   private func someCall(_ port: Int, _ token: String) throws -> String {
     for _ in 0..<200 {
       let page = Client.get(port, "/relay/call-history?limit=1", key: token).body

@@ -64,10 +64,13 @@ package final class PostgresServer: @unchecked Sendable {
 
   private func address(_ database: String) -> String { "postgresql://sidetone@/\(database)?host=\(folder)" }
 
+  /// Debian keeps the server's programs off the PATH.
+  private static let inItsFolder = "cd \"$0\" && PATH=\"$PATH:$(echo /usr/lib/postgresql/*/bin)\" exec \"$@\""
+
   /// Spawned by hand: Foundation's `Process` waits for the server that `pg_ctl` leaves behind.
   private func run(_ command: [String]) throws {
     let drop = getuid() == 0 ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : []
-    let words = (["sh", "-c", "cd \"$0\" && exec \"$@\"", folder] + drop + command).map { strdup($0) } + [nil]
+    let words = (["sh", "-c", Self.inItsFolder, folder] + drop + command).map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
