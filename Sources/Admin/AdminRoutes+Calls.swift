@@ -92,13 +92,7 @@ extension AdminRoutes {
       found.append(one)
     }
     let rows = found
-    return .response(
-      .json { json in
-        json.object { json in
-          json.key("data")
-          json.array { json in for row in rows { Self.write(row, to: &json) } }
-        }
-      })
+    return Self.list(rows) { Self.write($0, to: &$1) }
   }
 
   private static func write(_ hour: HourOfCalls, to json: inout JSONWriter) {

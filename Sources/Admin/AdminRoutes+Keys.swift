@@ -23,13 +23,7 @@ extension AdminRoutes {
 
   private func listKeys(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let keys = identity.keys.all(of: try caller(context).tenant)
-    return .response(
-      .json { json in
-        json.object { json in
-          json.key("data")
-          json.array { json in for key in keys { Self.write(key, nil, to: &json) } }
-        }
-      })
+    return Self.list(keys) { Self.write($0, nil, to: &$1) }
   }
 
   private static func write(_ key: StoredKey, _ text: Secret<String>?, to json: inout JSONWriter) {

@@ -37,28 +37,25 @@ extension AdminRoutes {
 
   private func overview(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let (usage, figures) = (ports.usage(), await ports.figures())
-    return .response(
-      .json { json in
-        json.object { json in
-          json.field("version", ports.version)
-          json.field("status", health.status)
-          writeLinks(to: &json)
-          writeConditions(to: &json)
-          json.field("resident_bytes", usage.residentBytes)
-          json.field("cpu_seconds", usage.cpuSeconds)
-          json.field("threads", usage.threads)
-          json.field("uptime_seconds", usage.uptimeSeconds)
-          json.field("head", figures?.head)
-          json.field("journal_bytes", figures.map { Int64($0.bytes) })
-          json.key("counters")
-          json.object { json in
-            for (name, value) in ports.counters() {
-              json.key(name)
-              json.value(value)
-            }
-          }
+    return Self.object { json in
+      json.field("version", ports.version)
+      json.field("status", health.status)
+      writeLinks(to: &json)
+      writeConditions(to: &json)
+      json.field("resident_bytes", usage.residentBytes)
+      json.field("cpu_seconds", usage.cpuSeconds)
+      json.field("threads", usage.threads)
+      json.field("uptime_seconds", usage.uptimeSeconds)
+      json.field("head", figures?.head)
+      json.field("journal_bytes", figures.map { Int64($0.bytes) })
+      json.key("counters")
+      json.object { json in
+        for (name, value) in ports.counters() {
+          json.key(name)
+          json.value(value)
         }
-      })
+      }
+    }
   }
 
   private func writeLinks(to json: inout JSONWriter) {
@@ -86,17 +83,14 @@ extension AdminRoutes {
     let figures = await ports.figures()
     var losses = JSONWriter()
     await ports.losses(&losses)
-    return .response(
-      .json { json in
-        json.object { json in
-          json.field("status", health.status)
-          writeConditions(to: &json)
-          json.field("head", figures?.head)
-          json.field("oldest", figures?.oldest)
-          json.key("losses")
-          json.raw(losses.bytes)
-        }
-      })
+    return Self.object { json in
+      json.field("status", health.status)
+      writeConditions(to: &json)
+      json.field("head", figures?.head)
+      json.field("oldest", figures?.oldest)
+      json.key("losses")
+      json.raw(losses.bytes)
+    }
   }
 
   private func reconnect(_ context: RequestContext) async throws(APIError) -> HTTPReply {
@@ -117,25 +111,22 @@ extension AdminRoutes {
     let records = Log.recent.reversed().filter { record in
       (level.map { $0 == record.level.name } ?? true) && (wanted.map { Self.text(record).contains($0) } ?? true)
     }
-    return .response(
-      .json { json in
-        json.object { json in
-          json.key("data")
-          json.array { json in for record in records.prefix(200) { Self.write(record, to: &json) } }
-          json.key("groups")
-          json.array { json in
-            for group in Self.groups(records) {
-              json.object { json in
-                json.field("text", group.text)
-                json.field("level", group.level)
-                json.field("count", group.count)
-                json.field("first", group.first)
-                json.field("last", group.last)
-              }
-            }
+    return Self.object { json in
+      json.key("data")
+      json.array { json in for record in records.prefix(200) { Self.write(record, to: &json) } }
+      json.key("groups")
+      json.array { json in
+        for group in Self.groups(records) {
+          json.object { json in
+            json.field("text", group.text)
+            json.field("level", group.level)
+            json.field("count", group.count)
+            json.field("first", group.first)
+            json.field("last", group.last)
           }
         }
-      })
+      }
+    }
   }
 
   private static func text(_ record: LogRecord) -> String {
@@ -205,18 +196,15 @@ extension AdminRoutes {
 
   private func retention(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     guard let figures = await ports.figures() else { throw Self.journalUnreadable }
-    return .response(
-      .json { json in
-        json.object { json in
-          json.field("head", figures.head)
-          json.field("oldest", figures.oldest)
-          json.field("journal_bytes", figures.bytes)
-          json.field("open_calls", figures.openCalls)
-          json.field("retention_days", figures.retentionDays)
-          json.field("retention_mib", figures.retentionMiB)
-          json.field("prunable", figures.prunable)
-        }
-      })
+    return Self.object { json in
+      json.field("head", figures.head)
+      json.field("oldest", figures.oldest)
+      json.field("journal_bytes", figures.bytes)
+      json.field("open_calls", figures.openCalls)
+      json.field("retention_days", figures.retentionDays)
+      json.field("retention_mib", figures.retentionMiB)
+      json.field("prunable", figures.prunable)
+    }
   }
 
   private func prune(_ context: RequestContext) async throws(APIError) -> HTTPReply {

@@ -40,13 +40,10 @@ extension AdminRoutes {
   private func proposeTOTP(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let user = try me(context)
     let secret = TOTP.base32(identity.accounts.proposeTOTP().reveal())
-    return .response(
-      .json { json in
-        json.object { json in
-          json.field("secret", secret)
-          json.field("address", "otpauth://totp/Sidetone:\(user.username)?secret=\(secret)&issuer=Sidetone")
-        }
-      })
+    return Self.object { json in
+      json.field("secret", secret)
+      json.field("address", "otpauth://totp/Sidetone:\(user.username)?secret=\(secret)&issuer=Sidetone")
+    }
   }
 
   private func confirmTOTP(_ context: RequestContext) async throws(APIError) -> HTTPReply {

@@ -48,13 +48,7 @@ extension AdminRoutes {
 
   private func listUsers(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let users = identity.accounts.users(of: try caller(context).tenant)
-    return .response(
-      .json { json in
-        json.object { json in
-          json.key("data")
-          json.array { json in for user in users { Self.write(user, to: &json) } }
-        }
-      })
+    return Self.list(users) { Self.write($0, to: &$1) }
   }
 
   private static func write(_ user: StoredUser, to json: inout JSONWriter) {
@@ -120,14 +114,11 @@ extension AdminRoutes {
     let entries = try await Self.storing {
       try await identity.audit.page(of: tenant, before: Int64(before), limit: limit)
     }
-    return .response(
-      .json { json in
-        json.object { json in
-          json.key("data")
-          json.array { json in for entry in entries { Self.write(entry, to: &json) } }
-          json.field("next", entries.count == limit ? entries.last.map { String($0.number) } : nil)
-        }
-      })
+    return Self.object { json in
+      json.key("data")
+      json.array { json in for entry in entries { Self.write(entry, to: &json) } }
+      json.field("next", entries.count == limit ? entries.last.map { String($0.number) } : nil)
+    }
   }
 
   private static func write(_ entry: AuditEntry, to json: inout JSONWriter) {
@@ -145,19 +136,16 @@ extension AdminRoutes {
   private func verifyAudit(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let tenant = try caller(context).tenant
     let verdict = try await Self.storing { try await identity.audit.verify(of: tenant) }
-    return .response(
-      .json { json in
-        json.object { json in
-          switch verdict {
-          case .whole(let entries):
-            json.field("whole", true)
-            json.field("entries", entries)
-          case .broken(let number):
-            json.field("whole", false)
-            json.field("broken_at", number)
-          }
-        }
-      })
+    return Self.object { json in
+      switch verdict {
+      case .whole(let entries):
+        json.field("whole", true)
+        json.field("entries", entries)
+      case .broken(let number):
+        json.field("whole", false)
+        json.field("broken_at", number)
+      }
+    }
   }
 
   // MARK: The operator
@@ -169,13 +157,7 @@ extension AdminRoutes {
 
   private func listTenants(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let tenants = identity.accounts.allTenants
-    return .response(
-      .json { json in
-        json.object { json in
-          json.key("data")
-          json.array { json in for tenant in tenants { Self.write(tenant, to: &json) } }
-        }
-      })
+    return Self.list(tenants) { Self.write($0, to: &$1) }
   }
 
   private static func write(_ tenant: StoredTenant, to json: inout JSONWriter) {

@@ -135,5 +135,22 @@ package struct AdminRoutes {
     }
   }
 
+  // MARK: Answering
+
+  static func object(status: Int = 200, _ write: (inout JSONWriter) -> Void) -> HTTPReply {
+    .response(.json(status: status) { json in json.object { write(&$0) } })
+  }
+
+  /// The rows as `data`, with what else the answer says.
+  static func list<Row>(
+    _ rows: [Row], more: (inout JSONWriter) -> Void = { _ in }, _ write: (Row, inout JSONWriter) -> Void
+  ) -> HTTPReply {
+    object { json in
+      json.key("data")
+      json.array { json in for row in rows { write(row, &json) } }
+      more(&json)
+    }
+  }
+
   static let empty = HTTPReply.response(HTTPResponse(status: 204))
 }

@@ -78,12 +78,3 @@ enum SelfMeter {
     return line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0
   }
 }
-
-extension HistoryQuery {
-  init(_ page: RelayRoutes.HistoryPage) {
-    self.init()
-    (tenant, from, until, number, queue) = (TenantID(page.tenant), page.from, page.until, page.number, page.queue)
-    (direction, disposition, limit) = (page.direction, page.disposition, page.limit)
-    before = page.before.map { ($0.started, CallID($0.call)) }
-  }
-}

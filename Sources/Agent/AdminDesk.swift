@@ -70,8 +70,8 @@ struct AdminDesk {
   }
 
   @Sendable private func history(_ context: RequestContext) async throws(APIError) -> [[UInt8]] {
-    let page = try relay.historyPage(context)
-    guard let rows = try? await journal.history(HistoryQuery(page)) else {
+    let query = try relay.historyQuery(context)
+    guard let rows = try? await journal.history(query) else {
       throw .unavailable("journal-unreadable", "The journal cannot be read now.", retryAfter: 5)
     }
     return rows

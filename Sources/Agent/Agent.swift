@@ -159,7 +159,7 @@ package final class Agent {
       requestsPerMinute: config.relay.requestsPerMinute,
       queryCredentialPaths: RelayRoutes.queryCredentialPaths)
     let routes = RelayRoutes(
-      service: relay, history: { [unowned journal] page in try? await journal.history(HistoryQuery(page)) },
+      service: relay, history: { [unowned journal] page in try? await journal.history(page) },
       issueTicket: { [unowned identity] caller in identity.tickets.issue(to: caller) })
     let router = Router(routes.routes)
     let desk = AdminDesk(

@@ -5,23 +5,6 @@ package import CallModel
 internal import JSON
 package import SQLite
 
-/// A filter over ended calls; nil is no restriction.
-package struct HistoryQuery: Sendable {
-  package var tenant = TenantID.standard
-  package var from: Timestamp?
-  /// Not included.
-  package var until: Timestamp?
-  package var number: String?
-  package var queue: String?
-  package var direction: String?
-  package var disposition: String?
-  /// Calls that started before this one, newest first.
-  package var before: (started: Timestamp, call: CallID)?
-  package var limit = 100
-
-  package init() {}
-}
-
 package struct Loss: Sendable {
   package let at: Timestamp
   package let reason: String

@@ -1,7 +1,7 @@
 // The relay's surface: decode, ask the service, encode.
 
-package import Basics
-internal import CallModel
+internal import Basics
+package import CallModel
 package import HTTP
 internal import Hub
 internal import Identity
@@ -12,24 +12,11 @@ internal import WebSocket
 @LoopActor
 package struct RelayRoutes {
   let service: RelayService
-  private let history: @LoopActor @Sendable (HistoryPage) async -> [[UInt8]]?
+  private let history: @LoopActor @Sendable (HistoryQuery) async -> [[UInt8]]?
   private let issueTicket: @LoopActor @Sendable (Caller) -> String?
 
-  /// Filters of /relay/call-history.
-  package struct HistoryPage: Sendable {
-    package var tenant: UUID
-    package var from: Timestamp?
-    package var until: Timestamp?
-    package var number: String?
-    package var queue: String?
-    package var direction: String?
-    package var disposition: String?
-    package var before: (started: Timestamp, call: UUID)?
-    package var limit: Int
-  }
-
   package init(
-    service: RelayService, history: @escaping @LoopActor @Sendable (HistoryPage) async -> [[UInt8]]?,
+    service: RelayService, history: @escaping @LoopActor @Sendable (HistoryQuery) async -> [[UInt8]]?,
     issueTicket: @escaping @LoopActor @Sendable (Caller) -> String?
   ) {
     (self.service, self.history, self.issueTicket) = (service, history, issueTicket)
@@ -92,7 +79,7 @@ package struct RelayRoutes {
   }
 
   private func callHistory(_ context: RequestContext) async throws(APIError) -> HTTPReply {
-    let page = try historyPage(context)
+    let page = try historyQuery(context)
     guard let rows = await history(page) else { throw Self.journalUnreadable }
     let last = rows.count == page.limit ? rows.last.flatMap(Self.cursor) : nil
     return .response(
@@ -118,10 +105,10 @@ package struct RelayRoutes {
   }
 
   /// What a request's filters ask for.
-  package func historyPage(_ context: RequestContext) throws(APIError) -> HistoryPage {
-    var page = HistoryPage(
-      tenant: context.caller?.tenant ?? TenantID.standard.uuid,
-      limit: try context.integer("limit", default: 100, in: 1...1000))
+  package func historyQuery(_ context: RequestContext) throws(APIError) -> HistoryQuery {
+    var page = HistoryQuery()
+    page.tenant = TenantID(context.caller?.tenant ?? TenantID.standard.uuid)
+    page.limit = try context.integer("limit", default: 100, in: 1...1000)
     page.from = try time(context, "start", addingDays: 0)
     page.until = try time(context, "end", addingDays: 1)
     page.number = context.parameter("number") ?? context.parameter("extension")
@@ -133,7 +120,7 @@ package struct RelayRoutes {
       guard parts.count == 2, let started = Int64(parts[0]), let id = UUID(parts[1]) else {
         throw .badField("next", "not a cursor of this list")
       }
-      page.before = (Timestamp(microseconds: started), id)
+      page.before = (Timestamp(microseconds: started), CallID(id))
     }
     return page
   }

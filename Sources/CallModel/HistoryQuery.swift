@@ -1,0 +1,20 @@
+// Which of the ended calls somebody wants to see.
+
+package import Basics
+
+/// A filter over ended calls; nil is no restriction.
+package struct HistoryQuery: Sendable {
+  package var tenant = TenantID.standard
+  package var from: Timestamp?
+  /// Not included.
+  package var until: Timestamp?
+  package var number: String?
+  package var queue: String?
+  package var direction: String?
+  package var disposition: String?
+  /// Calls that started before this one, newest first.
+  package var before: (started: Timestamp, call: CallID)?
+  package var limit = 100
+
+  package init() {}
+}
