@@ -120,7 +120,7 @@ package final class Agent {
     pipeline.onUnexplained = { [unowned source] channel in source.probe(channel) }
     pipeline.onStranded = { [unowned source] channel in source.release(channel) }
     pipeline.onLoss = { [unowned source] in source.reconnect() }
-    return AsteriskCommands(source) { [unowned pipeline] group in pipeline.expect(group) }
+    return AsteriskCommands(source) { [unowned pipeline] group, request in pipeline.expect(group, request) }
   }
 
   /// A state that cannot be read yet keeps nobody from hearing the PBX: whoever asks meanwhile is told to come again.

@@ -77,7 +77,9 @@ final class Pipeline: SourceOutlet {
   /// Events of our own making that nobody can be asked for again.
   func tell(_ events: [CallEvent]) { if !events.isEmpty, !journal.offer(events) { lose(events.count) } }
 
-  func expect(_ group: String) -> CallID { board.expect(group: group, at: Timestamp.now()) }
+  func expect(_ group: String, _ request: OriginateRequest) -> CallID {
+    board.expect(group: group, from: request.from, to: request.to, at: Timestamp.now())
+  }
 
   // MARK: Out
 

@@ -10,12 +10,12 @@ package import Loop
 package final class AsteriskCommands {
   private let source: AsteriskSource
   /// Announces a call that is about to be, so that its id is known before its first event.
-  private let expect: (@LoopActor (_ group: String) -> CallID)?
+  private let expect: (@LoopActor (_ group: String, OriginateRequest) -> CallID)?
   private var allowed: Set<String>?
   private var allowedAt = Moment(nanoseconds: 0)
 
   /// - Parameter expect: nil where calls are only looked at; originate is refused then.
-  package init(_ source: AsteriskSource, expect: (@LoopActor (_ group: String) -> CallID)? = nil) {
+  package init(_ source: AsteriskSource, expect: (@LoopActor (_ group: String, OriginateRequest) -> CallID)? = nil) {
     (self.source, self.expect) = (source, expect)
   }
 
@@ -25,7 +25,7 @@ package final class AsteriskCommands {
     let group = "sidetone-" + Hex.encode(Random.bytes(12))
     guard let expect else { throw CommandRefusal(.notSupported, "not-supported", "This link does not place calls.") }
     try await mustExist(request.to)
-    let id = expect(group)
+    let id = expect(group, request)
     var headers = [
       ("Channel", device(request.from)), ("Context", source.config.dialContext), ("Exten", request.to),
       ("Priority", "1"),

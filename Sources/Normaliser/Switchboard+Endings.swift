@@ -46,6 +46,9 @@ extension Switchboard {
     }
     if !leg.isLocal, leg.wasToldRinging || leg.wasToldAnswered {
       emit(key, .legEnded(model(of: leg), reason: leg.endReason ?? "ended"), participant: id)
+    } else if !leg.isLocal, calls[key]?.isTold == true, liveLegs(of: key).count(where: { !$0.isLocal }) >= 2 {
+      // The caller left and the others talk on: nothing of his own was told, but he is no longer there.
+      emit(key, .updated, participant: id)
     }
     strand(key)
     if liveLegs(of: key).isEmpty { finish(key, cause: cause) }
@@ -151,13 +154,14 @@ extension Switchboard {
     if let callee, people.contains(where: { $0.origin != .called && $0.isUp }) {
       return recognize(key, by: party(of: callee), at: callee.upAt)
     }
-    guard let first = people.first(where: { $0.origin != .called && $0.isUp }) else { return }
+    guard let first = people.first(where: { $0.origin != .called && $0.isUp }),
+      !Application.isTone(first.application?.name)
+    else { return }
     if first.origin == .originated { return recognize(key, by: party(of: first), at: first.upAt) }
     if let mailbox = record.mailbox, !called.isEmpty {
       return taken(key, by: Party(.voicemail, mailbox), at: first.upAt)
     }
-    guard called.isEmpty, record.call.queue == nil, let upAt = first.upAt, !Application.isTone(first.application?.name)
-    else { return }
+    guard called.isEmpty, record.call.queue == nil, let upAt = first.upAt else { return }
     taken(key, by: Party(.application, record.mailbox == nil ? "service" : "voicemail-main"), at: upAt)
   }
 

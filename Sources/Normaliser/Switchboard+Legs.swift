@@ -61,10 +61,15 @@ extension Switchboard {
 
   private mutating func newCall(_ group: String) -> Int {
     lastCallKey += 1
-    let firstSeen = expected.removeValue(forKey: group) ?? now
+    let request = expected.removeValue(forKey: group)
+    let firstSeen = request?.since ?? now
     let id = Identity.call(source: source, epoch: epoch, key: group, firstSeen: firstSeen)
     var call = Call(id: id, direction: .internal, startedAt: firstSeen)
     call.externalIDs = ["linkedid": group]
+    if let request {
+      (call.from, call.to) = (number(request.from), number(request.to))
+      if !Self.isInternal(request.to) { call.direction = .outbound }
+    }
     if !epoch.isEmpty { call.externalIDs["epoch"] = epoch }
     calls[lastCallKey] = CallRecord(key: lastCallKey, nativeKey: group, call: call)
     groups[group] = lastCallKey
@@ -84,10 +89,10 @@ extension Switchboard {
         record.call.direction = .inbound
         record.call.did = record.call.to?.raw
       }
-    case .originated:
+    case .originated where record.call.from == nil:
       record.call.to = number(party.id, name: leg.birth.callerName)
       if party.kind == .external { record.call.direction = .outbound }
-    case .caller, .called:
+    case .caller, .called, .originated:
       break
     }
     calls[leg.call] = record

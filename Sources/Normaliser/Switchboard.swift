@@ -45,8 +45,8 @@ package struct Switchboard {
   var commandedJoin: (one: String, two: String, by: Party)?
   /// Legs that a command of ours holds and whose other party is gone: nobody will come back for them.
   var stranded: [ChannelFacts] = []
-  /// Groups that commands of ours will bring about, and since when.
-  var expected: [String: Timestamp] = [:]
+  /// Groups that commands of ours will bring about: since when, and who is to talk with whom.
+  var expected: [String: (since: Timestamp, from: String, to: String)] = [:]
 
   package init(source: String, tenant: TenantID = .standard, region: PhoneRegion? = nil) {
     (self.source, self.tenant, self.region) = (source, tenant, region)
@@ -208,9 +208,9 @@ package struct Switchboard {
 
   /// The call of a channel group is going to be this one.
   /// - Returns: its id, the same that its events will carry.
-  package mutating func expect(group: String, at time: Timestamp) -> CallID {
-    expected = expected.filter { time.seconds(since: $0.value) < 300 }
-    expected[group] = time
+  package mutating func expect(group: String, from: String, to: String, at time: Timestamp) -> CallID {
+    expected = expected.filter { time.seconds(since: $0.value.since) < 330 }
+    expected[group] = (time, from, to)
     return Identity.call(source: source, epoch: epoch, key: group, firstSeen: time)
   }
 

@@ -115,6 +115,29 @@ struct CommandTests {
     #expect(!events.contains { $0.kind.type == "call.leg.answered" })
   }
 
+  @Test mutating func aCallWePlaceNamesItsPeopleFromTheStart() throws {
+    _ = see(.linkUp(epoch: "one"))
+    let id = board.expect(group: "g", from: "1001", to: "15550199", at: Timestamp(microseconds: clock))
+    _ = see(.channel(channel("g", of: "g", "1001", .down)))
+    _ = see(.channel(channel("g", of: "g", "1001", .ringing)))
+    let end = try #require(see(.hungUp(channel("g", of: "g", "1001", .ringing), cause: 17)).last?.call)
+    #expect(end.id == id && end.direction == .outbound && end.disposition == .busy)
+    #expect(end.from?.raw == "1001" && end.to?.raw == "15550199")
+  }
+
+  @Test mutating func aToneIsNobodysAnswer() throws {
+    _ = see(.linkUp(epoch: "one"))
+    _ = see(.unfilteredWitness)
+    _ = board.expect(group: "g", from: "1001", to: "1006", at: Timestamp(microseconds: clock))
+    _ = see(.channel(channel("g", of: "g", "1001", .down)))
+    _ = see(.channel(channel("g", of: "g", "1001", .up)))
+    _ = see(
+      .applicationFound(channel("g", of: "g", "1001", .up, exten: "s-CHANUNAVAIL"), name: "Congestion", data: "5"))
+    let end = try #require(
+      see(.hungUp(channel("g", of: "g", "1001", .up, exten: "s-CHANUNAVAIL"), cause: 3)).last?.call)
+    #expect(end.disposition == .failed && end.reason == "unreachable" && end.to?.raw == "1006")
+  }
+
   @Test mutating func theMachineThatTookACallEndsWithIt() throws {
     _ = see(.linkUp(epoch: "one"))
     _ = see(.channel(channel("1", of: "1", "1001", .ring, exten: "600")))
