@@ -90,10 +90,10 @@ def decode_and_append():
     report("decode and normalise", first(out(BENCH, "normalise", traffic, 100)), None, "events/s")
     folder = tempfile.mkdtemp(prefix="sidetone-bench-", dir=f"{ROOT}/.build")
     def append():
-        text = out(BENCH, "append", f"{folder}/ours.db", 20000, 50)
+        text = out(BENCH, "append", f"{folder}/ours.db", 100000, 50)
         subprocess.run(f"rm -f {folder}/ours.db*", shell=True)
         return first(text, r"\d+(?= rows/s)")
-    ours, peer = alternate(append, lambda: first(out(f"{PEERS}/baresqlite", f"{folder}/bare.db", 20000, 50, 620)))
+    ours, peer = alternate(append, lambda: first(out(f"{PEERS}/baresqlite", f"{folder}/bare.db", 100000, 50, 620)))
     report("journal append", ours, peer, "rows/s", ours / peer, "peer: bare SQLite, same bytes, same durability")
     subprocess.run(["rm", "-rf", folder])
 

@@ -50,11 +50,20 @@ extension AdminRoutes {
       throw .badField("kind", "expected relay or app")
     }
     let (scopes, expiresAt) = (try scopes(body, caller), try time(body, "expires_at"))
+    try mayMakeKey(caller)
     let (key, text) = try await Self.storing {
       try await identity.keys.create(
         kind, name: name, scopes: scopes, tenant: caller.tenant, expiresAt: expiresAt, by: visitor)
     }
     return .response(.json(status: 201) { Self.write(key, text, to: &$0) })
+  }
+
+  /// The operator makes as many as it takes.
+  private func mayMakeKey(_ caller: Caller) throws(APIError) {
+    guard let id = caller.id, let seconds = identity.waitForKey(of: id) else { return }
+    var error = APIError(429, "rate-limited", "Too many keys within an hour. Wait \(seconds) s, then try again.")
+    error.retryAfter = seconds
+    throw error
   }
 
   /// Nobody hands out a right they do not have.
@@ -82,6 +91,7 @@ extension AdminRoutes {
       hours = given
     }
     let seconds = hours * 3600
+    try mayMakeKey(caller)
     let made = try await Self.storing {
       try await identity.keys.rotate(id, of: caller.tenant, overlapSeconds: seconds, by: visitor)
     }

@@ -61,7 +61,8 @@ package final class Agent {
     // Before the first thread starts: threads inherit the mask, and one that did not would take the signal and die of it.
     if !handledSignals.isEmpty { signals = Signals(handledSignals) { [unowned self] _ in drain() } }
     try takeLock()
-    let journal = try await Journal.open(path: config.journalPath)
+    let worker = Worker(name: "worker", isBackground: true)
+    let journal = try await Journal.open(path: config.journalPath, helper: worker)
     self.journal = journal
     journal.onCorrupt = { [unowned self] reason in
       Log.error("the journal is damaged; the agent ends", [.errorText: reason])
@@ -70,7 +71,7 @@ package final class Agent {
     let store = try Store.connect(config.storage.place(file: config.statePath))
     let identity = IdentityRoom(
       store, secret: try config.identity.serverSecret(keptAt: config.secretPath),
-      loginsPerMinute: config.identity.loginsPerMinute)
+      loginsPerMinute: config.identity.loginsPerMinute, keysPerHour: config.identity.keysPerHour, worker: worker)
     try await load(identity, store)
     let hub = Hub(log: JournalLog(journal))
     self.hub = hub

@@ -25,7 +25,11 @@ extension String {
 
   /// Without blanks, tabs and line ends at either end.
   package var trimmed: String {
-    let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" || $0 == "\r" || $0 == "\n" || $0 == "\r\n" }
-    return String(drop(while: isBlank).reversed().drop(while: isBlank).reversed())
+    let isBlank: (UInt8) -> Bool = { $0 == 32 || $0 == 9 || $0 == 13 || $0 == 10 }
+    guard let first = utf8.first, let last = utf8.last, isBlank(first) || isBlank(last) else { return self }
+    guard let begin = utf8.firstIndex(where: { !isBlank($0) }), let end = utf8.lastIndex(where: { !isBlank($0) }) else {
+      return ""
+    }
+    return String(self[begin...end])
   }
 }

@@ -40,7 +40,7 @@ package final class Accounts {
 
   private let store: IdentityStore
   package let sessions: Sessions
-  private let worker = Worker(name: "worker", isBackground: true)
+  private let worker: Worker
   private let pacer = Pacer()
   private var passwordsWaiting = 0
   private let cost: Int
@@ -51,8 +51,8 @@ package final class Accounts {
   /// Told whose sessions ended, so that open connections end.
   package var onEnded: @LoopActor (UUID) -> Void = { _ in }
 
-  package init(store: IdentityStore, sessions: Sessions, loginsPerMinute: Int, cost: Int = 12) {
-    (self.store, self.sessions, self.cost) = (store, sessions, cost)
+  package init(store: IdentityStore, sessions: Sessions, loginsPerMinute: Int, cost: Int, worker: Worker) {
+    (self.store, self.sessions, self.cost, self.worker) = (store, sessions, cost, worker)
     throttle = LoginThrottle(perMinute: loginsPerMinute)
   }
 

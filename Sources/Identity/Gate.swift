@@ -88,36 +88,37 @@ package final class Gate {
       throw .unavailable("state-unavailable", "The state store cannot be used now.", retryAfter: 5)
     }
     if let header = request.header("authorization") { return try bearer(header) }
-    if let text = request.header("x-app-api-key") { return try key(text, [.app]) }
-    if let text = request.header("x-api-key") { return try key(text, [.user]) }
+    if let text = request.header("x-app-api-key") { return try key(text, .app) }
+    if let text = request.header("x-api-key") { return try key(text, .user) }
     if queryCredentialPaths.contains(request.path), request.query != nil {
       let parameters = request.parameters
       if let ticket = parameters["ticket"] {
         guard let caller = identity.tickets.redeem(ticket) else { throw Self.invalid }
         return caller
       }
-      if let text = parameters["api_key"] { return try key(text, Set(StoredKey.Kind.allCases)) }
+      if let text = parameters["api_key"] { return try key(text, nil) }
     }
     return try cookie(request)
   }
 
   private func bearer(_ header: String) throws(APIError) -> Caller {
-    let parts = header.split(separator: " ", maxSplits: 1)
-    guard parts.count == 2, String(parts[0]).isEqualWithoutCase(to: "bearer") else { throw Self.invalid }
-    let text = String(parts[1]).trimmed
-    guard text.utf8.contains(46) else { return try key(text, [.relay]) }
+    guard let blank = header.utf8.firstIndex(of: 32), String(header[..<blank]).isEqualWithoutCase(to: "bearer") else {
+      throw Self.invalid
+    }
+    let text = String(header[header.index(after: blank)...]).trimmed
+    guard text.utf8.contains(46) else { return try key(text, .relay) }
     return try person(text).caller
   }
 
-  private func key(_ text: String, _ kinds: Set<StoredKey.Kind>) throws(APIError) -> Caller {
-    guard let key = identity.keys.find(text, kinds) else { throw Self.invalid }
-    var rights = Scope.rights(key.scopes)
+  private func key(_ text: String, _ kind: StoredKey.Kind?) throws(APIError) -> Caller {
+    guard let key = identity.keys.find(text, kind) else { throw Self.invalid }
+    var rights = key.rights
     if let id = key.userID {
       guard let user = identity.accounts.user(id, of: key.tenant), user.disabledAt == nil else { throw Self.invalid }
       rights = Set(user.role.rights.map(\.rawValue))
     }
     return Caller(
-      kind: .key, id: key.id, tenant: key.tenant, rights: rights, name: "key \(key.hint)", validUntil: key.expiresAt)
+      kind: .key, id: key.id, tenant: key.tenant, rights: rights, name: key.hint, validUntil: key.expiresAt)
   }
 
   private func person(_ token: String) throws(APIError) -> (caller: Caller, session: Session) {

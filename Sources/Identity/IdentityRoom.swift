@@ -13,16 +13,24 @@ package final class IdentityRoom {
   package let tickets = Tickets()
   package let audit: AuditLog
   package private(set) var isLoaded = false
+  private var keyLimiter: RateLimiter
   private let store: IdentityStore
   private let state: Store
 
-  /// - Parameter passwordCost: bcrypt's; 12 but for tests.
-  package init(_ state: Store, secret: ServerSecret, loginsPerMinute: Int, passwordCost: Int = 12) {
+  /// - Parameters:
+  ///   - passwordCost: bcrypt's; 12 but for tests.
+  ///   - worker: where passwords are checked: behind everything else.
+  package init(
+    _ state: Store, secret: ServerSecret, loginsPerMinute: Int, keysPerHour: Int = 10, passwordCost: Int = 12,
+    worker: Worker
+  ) {
+    keyLimiter = RateLimiter(perHour: keysPerHour)
     let store = IdentityStore(state)
     (self.store, self.state) = (store, state)
     sessions = Sessions(secret: secret, store: store)
     keys = KeyRing(store: store, secret: secret)
-    accounts = Accounts(store: store, sessions: sessions, loginsPerMinute: loginsPerMinute, cost: passwordCost)
+    accounts = Accounts(
+      store: store, sessions: sessions, loginsPerMinute: loginsPerMinute, cost: passwordCost, worker: worker)
     audit = AuditLog(state)
   }
 
@@ -42,6 +50,13 @@ package final class IdentityRoom {
     accounts.take(all.tenants, all.users)
     sessions.take(all.signing, ended: all.ended)
     isLoaded = true
+  }
+
+  /// Counts a key that somebody is about to make.
+  /// - Returns: seconds until they may; nil when now.
+  package func waitForKey(of maker: UUID) -> Int? {
+    let verdict = keyLimiter.take(maker, at: Moment.now())
+    return verdict.isAllowed ? nil : max(1, verdict.resetSeconds)
   }
 
   /// Makes the present key of a user, or the next version of it.

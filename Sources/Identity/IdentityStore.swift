@@ -23,6 +23,9 @@ package struct StoredKey: Sendable, Equatable {
   package var hash: [UInt8]
   /// Whose it is, of a user's key: it may what the user may.
   package var userID: UUID?
+
+  /// What its scopes amount to, made once.
+  package let rights: Set<String>
 }
 
 package struct StoredUser: Sendable, Equatable {
@@ -112,7 +115,8 @@ package struct IdentityStore: Sendable {
     return StoredKey(
       id: id, tenant: tenant, kind: kind, name: name, hint: hint,
       scopes: scopes.split(separator: " ").map(String.init), createdAt: created, expiresAt: row[7].time,
-      revokedAt: row[8].time, lastUsedAt: row[9].time, hash: hash, userID: row[11].uuid)
+      revokedAt: row[8].time, lastUsedAt: row[9].time, hash: hash, userID: row[11].uuid,
+      rights: Scope.rights(scopes.split(separator: " ").map(String.init)))
   }
 
   private static func user(_ row: [SQLValue]) -> StoredUser? {

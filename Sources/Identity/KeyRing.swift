@@ -15,14 +15,17 @@ package struct KeyError: Error, CustomStringConvertible {
 package final class KeyRing {
   private let store: IdentityStore
   private let secret: ServerSecret
-  private var keys: [[UInt8]: StoredKey] = [:]
+  /// By the first half of the hash: a request looks one up without an array of its own.
+  private var keys: [UUID: StoredKey] = [:]
   private var used: [UUID: Timestamp] = [:]
   /// Told the ids of keys that stopped being valid, so that open connections end.
   package var onRevoked: @LoopActor (UUID) -> Void = { _ in }
 
   package init(store: IdentityStore, secret: ServerSecret) { (self.store, self.secret) = (store, secret) }
 
-  func take(_ keys: [StoredKey]) { self.keys = Dictionary(uniqueKeysWithValues: keys.map { ($0.hash, $0) }) }
+  func take(_ keys: [StoredKey]) {
+    self.keys = Dictionary(keys.map { ($0.lookup, $0) }) { first, _ in first }
+  }
 
   // MARK: Making
 
@@ -34,7 +37,7 @@ package final class KeyRing {
     try Self.check(name, expiresAt)
     let (key, text) = Self.make(kind, name, scopes.map(\.rawValue), tenant, expiresAt)
     try await store.insert(key, visitor.note("key.created", key.hint, key.name))
-    keys[key.hash] = key
+    keys[key.lookup] = key
     return (key, text)
   }
 
@@ -60,7 +63,7 @@ package final class KeyRing {
     StoredKey(
       id: .random(), tenant: tenant, kind: kind, name: name.trimmed, hint: text.prefix(8) + "…" + text.suffix(4),
       scopes: scopes, createdAt: Timestamp.now(), expiresAt: expiresAt, revokedAt: nil, lastUsedAt: nil,
-      hash: Digest.sha256(Array(text.utf8)), userID: user)
+      hash: Digest.sha256(Array(text.utf8)), userID: user, rights: Scope.rights(scopes))
   }
 
   /// A key in the place of another; both hold for `overlapSeconds`. Nil when the tenant has no such key in use.
@@ -74,7 +77,7 @@ package final class KeyRing {
     let until = old.expiresAt.map { min($0, end) } ?? end
     try await store.replace(old, with: new, until: until, visitor.note("key.rotated", old.hint, "by \(new.hint)"))
     old.expiresAt = until
-    (keys[old.hash], keys[new.hash]) = (old, new)
+    (keys[old.lookup], keys[new.lookup]) = (old, new)
     return (new, text)
   }
 
@@ -92,7 +95,7 @@ package final class KeyRing {
     let text = userKey(of: user).reveal()
     let key = Self.stored(.user, text, "key of \(user.username)", [], user.tenant, nil, user: user.id)
     try await store.insert(key, visitor.note("key.created", key.hint, key.name))
-    keys[key.hash] = key
+    keys[key.lookup] = key
   }
 
   // MARK: Looking
@@ -106,10 +109,10 @@ package final class KeyRing {
       }
   }
 
-  /// The key with this text, if it is of one of these kinds and valid now.
-  package func find(_ text: String, _ kinds: Set<StoredKey.Kind>) -> StoredKey? {
-    guard text.utf8.count <= 200, let key = keys[Digest.sha256(Array(text.utf8))], kinds.contains(key.kind),
-      isValid(key)
+  /// The key with this text, if it is of this kind and valid now.
+  /// - Parameter kind: nil for any.
+  package func find(_ text: String, _ kind: StoredKey.Kind?) -> StoredKey? {
+    guard text.utf8.count <= 200, let key = keys[StoredKey.lookup(text)], kind == nil || kind == key.kind, isValid(key)
     else { return nil }
     used[key.id] = Timestamp.now()
     return key
@@ -128,7 +131,7 @@ package final class KeyRing {
     guard try await store.revoke(id, of: tenant, at: now, visitor.note("key.revoked", key.hint, key.name)) else {
       return false
     }
-    if key.revokedAt == nil { keys[key.hash]?.revokedAt = now }
+    if key.revokedAt == nil { keys[key.lookup]?.revokedAt = now }
     onRevoked(id)
     return true
   }
@@ -140,8 +143,18 @@ package final class KeyRing {
     }
     guard !batch.isEmpty, (try? await store.noteUse(batch)) != nil else { return }
     for (id, _, at) in batch {
-      for (hash, key) in keys where key.id == id { keys[hash]?.lastUsedAt = at }
+      for (lookup, key) in keys where key.id == id { keys[lookup]?.lastUsedAt = at }
       if used[id] == at { used[id] = nil }
     }
   }
+}
+
+extension StoredKey {
+  /// 128 bits of SHA-256: no two of 256 random bits share them.
+  static func lookup(_ text: String) -> UUID {
+    let halves = Digest.sha256Halves(Array(text.utf8))
+    return UUID(high: halves.0, low: halves.1)
+  }
+
+  var lookup: UUID { UUID(bytes: hash.prefix(16)) ?? id }
 }

@@ -1,4 +1,4 @@
-// Token buckets, one a caller: a burst of the whole minute's share, then the steady rate.
+// Token buckets, one a caller: a burst of the whole span's share, then the steady rate.
 
 package import Basics
 
@@ -11,21 +11,23 @@ package struct RateLimiter {
     package let resetSeconds: Int
   }
 
-  private let perMinute: Int
+  private let share: Int
+  private let seconds: Double
   private var buckets: [UUID: (tokens: Double, at: Moment)] = [:]
 
-  package init(perMinute: Int) { self.perMinute = perMinute }
+  package init(perMinute: Int) { (share, seconds) = (perMinute, 60) }
+  package init(perHour: Int) { (share, seconds) = (perHour, 3600) }
 
   package mutating func take(_ caller: UUID, at now: Moment) -> Verdict {
-    if buckets.count > 10_000 { buckets = buckets.filter { now - $0.value.at < .seconds(60) } }
-    let rate = Double(perMinute) / 60
-    var bucket = buckets[caller] ?? (Double(perMinute), now)
-    bucket.tokens = min(Double(perMinute), bucket.tokens + (now - bucket.at).seconds * rate)
+    if buckets.count > 10_000 { buckets = buckets.filter { (now - $0.value.at).seconds < seconds } }
+    let rate = Double(share) / seconds
+    var bucket = buckets[caller] ?? (Double(share), now)
+    bucket.tokens = min(Double(share), bucket.tokens + (now - bucket.at).seconds * rate)
     bucket.at = now
     let isAllowed = bucket.tokens >= 1
     if isAllowed { bucket.tokens -= 1 }
     buckets[caller] = bucket
     let wait = isAllowed ? 0 : Int(((1 - bucket.tokens) / rate).rounded(.up))
-    return Verdict(isAllowed: isAllowed, limit: perMinute, remaining: Int(bucket.tokens), resetSeconds: wait)
+    return Verdict(isAllowed: isAllowed, limit: share, remaining: Int(bucket.tokens), resetSeconds: wait)
   }
 }

@@ -33,21 +33,29 @@ package final class Journal {
   package private(set) var bufferedBytes = 0
 
   private let worker: Worker
+  private let helper: Worker?
+  private let checkpointer: Checkpointer
   private let file: JournalFile
+  private var sinceCheckpoint = 0
   private var waiting: [(entries: [JournalEntry], done: ((Result<[JournalEntry], JournalError>) -> Void)?)] = []
   private var isCommitting = false
   private var lost = 0
 
-  private init(worker: Worker, file: JournalFile) {
-    (self.worker, self.file) = (worker, file)
+  /// Entries between two checkpoints: a few seconds of a busy PBX, and far below the log's own bound.
+  private nonisolated static let checkpointEvery = 1000
+
+  private init(worker: Worker, helper: Worker?, path: String, file: JournalFile) {
+    (self.worker, self.helper, self.file) = (worker, helper, file)
+    checkpointer = Checkpointer(path: path)
     (head, oldest) = (file.head, file.oldest)
   }
 
   /// Opens or creates the journal; bounds and open calls are read, entries are not.
-  package static func open(path: String) async throws -> Journal {
+  /// - Parameter helper: does what can wait, beside the appends; without one they do it themselves.
+  package static func open(path: String, helper: Worker? = nil) async throws -> Journal {
     let worker = Worker(name: "journal")
     let file = try await worker.run { () throws(SQLiteError) in try JournalFile(path: path) }
-    return Journal(worker: worker, file: file)
+    return Journal(worker: worker, helper: helper, path: path, file: file)
   }
 
   // MARK: Append
@@ -109,6 +117,7 @@ package final class Journal {
     bufferedBytes -= done.reduce(0) { $0 + $1.entries.reduce(0) { $0 + $1.weight } }
     self.oldest = oldest
     if let last = entries.last { head = last.position }
+    checkpointSoon(after: entries.count)
     let byID = done.contains { $0.done != nil } ? Dictionary(uniqueKeysWithValues: entries.map { ($0.id, $0) }) : [:]
     if !entries.isEmpty { onCommit(entries) }
     for part in done { part.done?(.success(part.entries.compactMap { byID[$0.id] })) }
@@ -116,6 +125,17 @@ package final class Journal {
     guard !waiting.isEmpty, !isCommitting else { return }
     isCommitting = true
     commit()
+  }
+
+  private func checkpointSoon(after count: Int) {
+    sinceCheckpoint += count
+    guard let helper, sinceCheckpoint >= Self.checkpointEvery else { return }
+    sinceCheckpoint = 0
+    // What was appended meanwhile is copied by the appending side itself: little, and then the log begins anew.
+    helper.post { [checkpointer, worker, file] in
+      checkpointer.run()
+      worker.post { file.finishCheckpoint() }
+    }
   }
 
   private func failed(_ error: SQLiteError) {

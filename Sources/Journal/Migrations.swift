@@ -43,26 +43,33 @@ package enum Migrations {
     """
 
   /// An event's id begins with the same milliseconds as its call's, so the index of ids finds a call's entries too; an
-  /// index of its own cost a tenth of every append. A summary points to the entry that ended its call, and goes with it.
+  /// index of its own cost a tenth of every append. A call has one row from its first event on; the row's position, once
+  /// it has one, is the entry that ended it, and goes with it.
   private static let step2 = """
     DROP INDEX entries_by_call;
     ALTER TABLE calls RENAME TO old_calls;
     CREATE TABLE calls (
-      position INTEGER PRIMARY KEY,
       tenant BLOB NOT NULL,
       started INTEGER NOT NULL,
       call_id BLOB NOT NULL,
-      direction TEXT NOT NULL,
-      disposition TEXT NOT NULL,
+      position INTEGER,
+      direction TEXT,
+      disposition TEXT,
       queue TEXT,
-      numbers TEXT NOT NULL,
-      UNIQUE (tenant, started, call_id)
-    ) STRICT;
-    INSERT OR IGNORE INTO calls (position, tenant, started, call_id, direction, disposition, queue, numbers)
-    SELECT e.position, o.tenant, o.started, o.call_id, o.direction, o.disposition, o.queue, o.numbers
+      numbers TEXT,
+      PRIMARY KEY (tenant, started, call_id)
+    ) STRICT, WITHOUT ROWID;
+    INSERT OR IGNORE INTO calls (tenant, started, call_id, position, direction, disposition, queue, numbers)
+    SELECT o.tenant, o.started, o.call_id, e.position, o.direction, o.disposition, o.queue, o.numbers
     FROM entries e
     JOIN old_calls o ON o.call_id = e.call_id
     WHERE e.type = 'call.ended';
+    INSERT OR IGNORE INTO calls (tenant, started, call_id)
+    SELECT e.tenant, min(e.occurred), e.call_id
+    FROM open_calls o
+    JOIN entries e ON e.call_id = o.call_id
+    GROUP BY e.call_id;
     DROP TABLE old_calls;
+    DROP TABLE open_calls;
     """
 }

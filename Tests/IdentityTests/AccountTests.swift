@@ -169,11 +169,11 @@ import Testing
     var ended: [UUID] = []
     identity.onEnded { ended.append($0) }
     #expect(try await identity.keys.revoke(key.id, of: UUID(high: 9, low: 9), by: Self.me) == false)
-    #expect(identity.keys.find(text.reveal(), [.relay]) != nil)
+    #expect(identity.keys.find(text.reveal(), .relay) != nil)
     #expect(try await identity.keys.revoke(key.id, of: Self.tenant, by: Self.me))
-    #expect(identity.keys.find(text.reveal(), [.relay]) == nil)
+    #expect(identity.keys.find(text.reveal(), .relay) == nil)
     #expect(ended == [key.id])
-    #expect(try await Rooms.identity(at: place).keys.find(text.reveal(), [.relay]) == nil)
+    #expect(try await Rooms.identity(at: place).keys.find(text.reveal(), .relay) == nil)
   }
 
   @Test @LoopActor func aRotatedKeyOverlapsItsSuccessor() async throws {
@@ -182,13 +182,13 @@ import Testing
       .app, name: "t", scopes: [.callsRead], tenant: Self.tenant, by: Self.me)
     let made = try #require(
       try await identity.keys.rotate(key.id, of: Self.tenant, overlapSeconds: 3600, by: Self.me))
-    #expect(identity.keys.find(old.reveal(), [.app]) != nil)
-    #expect(identity.keys.find(made.text.reveal(), [.app])?.scopes == ["calls:read"])
+    #expect(identity.keys.find(old.reveal(), .app) != nil)
+    #expect(identity.keys.find(made.text.reveal(), .app)?.scopes == ["calls:read"])
     let last = try #require(
       try await identity.keys.rotate(made.key.id, of: Self.tenant, overlapSeconds: 0, by: Self.me))
-    #expect(identity.keys.find(made.text.reveal(), [.app]) == nil)
-    #expect(identity.keys.find(last.text.reveal(), [.app]) != nil)
-    #expect(identity.keys.find(last.text.reveal(), [.relay]) == nil)
+    #expect(identity.keys.find(made.text.reveal(), .app) == nil)
+    #expect(identity.keys.find(last.text.reveal(), .app) != nil)
+    #expect(identity.keys.find(last.text.reveal(), .relay) == nil)
   }
 
   @Test @LoopActor func aUsersOwnKeyIsShownAgainAndRenewed() async throws {
@@ -197,9 +197,9 @@ import Testing
     let first = try await identity.renewUserKey(user, by: Self.me).reveal()
     let known = try #require(identity.accounts.user(user.id, of: Self.tenant))
     #expect(identity.keys.userKey(of: known).reveal() == first)
-    #expect(identity.keys.find(first, [.user])?.userID == user.id)
+    #expect(identity.keys.find(first, .user)?.userID == user.id)
     let second = try await identity.renewUserKey(known, by: Self.me).reveal()
-    #expect(identity.keys.find(first, [.user]) == nil && identity.keys.find(second, [.user]) != nil)
+    #expect(identity.keys.find(first, .user) == nil && identity.keys.find(second, .user) != nil)
   }
 
   @Test @LoopActor func theStateKeepsNoSecretInClear() async throws {

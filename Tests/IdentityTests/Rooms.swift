@@ -12,7 +12,8 @@ enum Rooms {
 
   @LoopActor static func identity(at place: StorePlace) async throws -> IdentityRoom {
     let secret = ServerSecret(Secret(Array("a secret of the tests, long enough".utf8)))
-    let room = IdentityRoom(try await Store.open(place), secret: secret, loginsPerMinute: 5, passwordCost: 4)
+    let room = IdentityRoom(
+      try await Store.open(place), secret: secret, loginsPerMinute: 5, passwordCost: 4, worker: Worker(name: "worker"))
     try await room.load()
     return room
   }
