@@ -1,5 +1,7 @@
-// Guessing is slow: failures are counted for the account and for the address, and each lock-out lasts longer than the
-// one before. A value; the clock comes with the question.
+// Guessing is slow. Failures are counted for an account at an address, which locks first and leaves the same account at
+// another address alone: nobody is locked out by a stranger who knows their name. What spreads over many addresses or many
+// accounts locks the account or the address as a whole, later. Each lock lasts longer than the one before. A value; the
+// clock comes with the question.
 
 package import Basics
 
@@ -13,6 +15,9 @@ package struct LoginThrottle {
 
   private let perMinute: Int
   private var records: [String: Record] = [:]
+
+  /// An account is given this many times the share from everywhere, an address for everybody.
+  static let wholeShare = 4
 
   /// First lock-out, doubled each time up to the longest; forgotten after a quiet day.
   static let shortest: Duration = .seconds(60)
@@ -33,11 +38,10 @@ package struct LoginThrottle {
   @discardableResult
   package mutating func failed(account: String, address: String, at now: Moment) -> Bool {
     if records.count > Self.memory { records = records.filter { now - $0.value.last < .seconds(600) } }
-    // An address may serve many people: it is given a few times an account's share.
-    let names = Self.names(account, address)
-    let lockedAccount = fail(names[0], limit: perMinute, at: now)
-    let lockedAddress = fail(names[1], limit: perMinute * 4, at: now)
-    return lockedAccount || lockedAddress
+    let locks = Self.names(account, address).enumerated().map { index, name in
+      fail(name, limit: index == 0 ? perMinute : perMinute * Self.wholeShare, at: now)
+    }
+    return locks.contains(true)
   }
 
   private mutating func fail(_ name: String, limit: Int, at now: Moment) -> Bool {
@@ -54,11 +58,15 @@ package struct LoginThrottle {
   }
 
   package mutating func succeeded(account: String, address: String) {
-    for name in Self.names(account, address) { records[name]?.failures = [] }
-    records[Self.names(account, address)[0]] = nil
+    // The address keeps its count: one good account must not buy guesses at others.
+    let names = Self.names(account, address)
+    records[names[0]] = nil
+    records[names[1]]?.failures = []
   }
 
+  /// The account at this address, the account, the address.
   private static func names(_ account: String, _ address: String) -> [String] {
-    ["account " + account.asciiLowercased, "address " + address]
+    let account = account.asciiLowercased
+    return ["\(account) at \(address)", "account \(account)", "address \(address)"]
   }
 }
