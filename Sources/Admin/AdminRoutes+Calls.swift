@@ -82,6 +82,11 @@ extension AdminRoutes {
   private func statistics(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let tenant = try caller(context).tenant
     let hours = try context.integer("hours", default: 24, in: 1...168)
+    guard !counting.isTaken else {
+      throw .unavailable("busy", "Somebody else's figures are being counted.", retryAfter: 1)
+    }
+    await counting.begin()
+    defer { counting.end() }
     let thisHour = Timestamp.now().microseconds / 3_600_000_000
     var found: [HourOfCalls] = []
     // One short question an hour, so that what the PBX says goes on being written between them.

@@ -59,7 +59,7 @@ extension AdminRoutes {
   }
 
   /// The operator makes as many as it takes.
-  private func mayMakeKey(_ caller: Caller) throws(APIError) {
+  func mayMakeKey(_ caller: Caller) throws(APIError) {
     guard let id = caller.id, let seconds = identity.waitForKey(of: id) else { return }
     var error = APIError(429, "rate-limited", "Too many keys within an hour. Wait \(seconds) s, then try again.")
     error.retryAfter = seconds
@@ -91,6 +91,8 @@ extension AdminRoutes {
       hours = given
     }
     let seconds = hours * 3600
+    guard let old = identity.keys.all(of: caller.tenant).first(where: { $0.id == id }) else { throw .notFound("key") }
+    try mayRule(old.rights, context)
     try mayMakeKey(caller)
     let made = try await Self.storing {
       try await identity.keys.rotate(id, of: caller.tenant, overlapSeconds: seconds, by: visitor)

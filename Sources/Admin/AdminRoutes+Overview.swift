@@ -36,6 +36,7 @@ extension AdminRoutes {
   }
 
   private func overview(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    try wholeAgent(context)
     let (usage, figures) = (ports.usage(), await ports.figures())
     return Self.object { json in
       json.field("version", ports.version)
@@ -80,6 +81,7 @@ extension AdminRoutes {
   }
 
   private func healthDetail(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    try wholeAgent(context)
     let figures = await ports.figures()
     var losses = JSONWriter()
     await ports.losses(&losses)
@@ -94,6 +96,7 @@ extension AdminRoutes {
   }
 
   private func reconnect(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    try wholeAgent(context)
     let (caller, name, visitor) = (try caller(context), context.path["name"] ?? "", visitor(context))
     guard ports.reconnect(name) else { throw .notFound("link") }
     let note = AuditNote(
@@ -105,6 +108,7 @@ extension AdminRoutes {
   // MARK: Errors
 
   private func errors(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    try wholeAgent(context)
     let level = context.parameter("level")
     guard [nil, "error", "warning"].contains(level) else { throw .badField("level", "expected error or warning") }
     let wanted = context.parameter("text")?.asciiLowercased
@@ -174,7 +178,8 @@ extension AdminRoutes {
   // MARK: Settings and retention
 
   private func config(_ context: RequestContext) async throws(APIError) -> HTTPReply {
-    .response(
+    try wholeAgent(context)
+    return .response(
       .json { json in
         json.object { json in
           json.key("data")
@@ -195,6 +200,7 @@ extension AdminRoutes {
     "journal-unreadable", "The journal cannot be read now.", retryAfter: 5)
 
   private func retention(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    try wholeAgent(context)
     guard let figures = await ports.figures() else { throw Self.journalUnreadable }
     return Self.object { json in
       json.field("head", figures.head)
@@ -208,6 +214,7 @@ extension AdminRoutes {
   }
 
   private func prune(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    try wholeAgent(context)
     let (caller, visitor) = (try caller(context), visitor(context))
     guard let gone = await ports.prune() else {
       throw .unavailable("journal-not-writable", "The journal cannot write now.", retryAfter: 5)

@@ -48,6 +48,9 @@ extension AdminRoutes {
 
   private func confirmTOTP(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let (user, body) = (try me(context), try context.json())
+    guard user.totpSecret == nil else {
+      throw APIError(409, "totp-on", "Turn the present authenticator off first, with a code of it.")
+    }
     guard let secret = TOTP.secret(base32: try text(body, "secret")), secret.count >= 16 else {
       throw .badField("secret", "expected the proposed secret")
     }
@@ -71,17 +74,23 @@ extension AdminRoutes {
 
   private func ownKey(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let user = try me(context)
+    try mustBeSettled(user)
     if user.keyVersion == 0 { return try await renewOwnKey(context) }
     return Self.show(identity.keys.userKey(of: user), status: 200)
   }
 
   private func renewOwnKey(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let (user, visitor) = (try me(context), visitor(context))
+    try mustBeSettled(user)
+    try mayMakeKey(try caller(context))
+    let key = try await Self.storing { try await identity.renewUserKey(user, by: visitor) }
+    return Self.show(key, status: context.request.method == "POST" ? 201 : 200)
+  }
+
+  private func mustBeSettled(_ user: StoredUser) throws(APIError) {
     guard !user.mustChangePassword else {
       throw APIError(403, "password-change-needed", "Change your password first.")
     }
-    let key = try await Self.storing { try await identity.renewUserKey(user, by: visitor) }
-    return Self.show(key, status: context.request.method == "POST" ? 201 : 200)
   }
 
   private static func show(_ key: Secret<String>, status: Int) -> HTTPReply {

@@ -20,6 +20,7 @@ extension AdminRoutes {
   }
 
   private func claim(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    guard identity.isLoaded else { throw Self.unavailable }
     let body = try context.json()
     let (token, name) = (Secret(try text(body, "token")), try text(body, "username"))
     let password = Secret(try text(body, "password"))
@@ -31,6 +32,7 @@ extension AdminRoutes {
   }
 
   private func signIn(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    guard identity.isLoaded else { throw Self.unavailable }
     let body = try context.json()
     let (name, password) = (try text(body, "username"), Secret(try text(body, "password")))
     let code = try optionalText(body, "code")
@@ -66,6 +68,7 @@ extension AdminRoutes {
     json.array { json in for right in rights.map(\.rawValue).sorted() { json.value(right) } }
     json.field("must_change_password", user.mustChangePassword)
     json.field("totp", user.totpSecret != nil)
+    json.field("whole_agent", user.tenant == Accounts.homeTenant)
     json.field("csrf_token", identity.sessions.csrfToken(of: session))
     json.field("expires_at", session.expiresAt)
   }

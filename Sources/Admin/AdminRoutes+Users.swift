@@ -69,6 +69,7 @@ extension AdminRoutes {
     let (name, password) = (try text(body, "username"), Secret(try text(body, "password")))
     let (role, mustChange) = (try role(body), try optionalFlag(body, "must_change_password") ?? true)
     guard let role else { throw .badField("role", "needed") }
+    try mayRule(Set(role.rights.map(\.rawValue)), context)
     let user = try await Self.asking { () async throws(AccountError) in
       try await identity.accounts.create(
         name, role: role, password: password, tenant: caller.tenant, mustChange: mustChange, by: visitor)
@@ -81,6 +82,7 @@ extension AdminRoutes {
     let body = try context.json()
     let (role, isDisabled) = (try role(body), try optionalFlag(body, "disabled"))
     let password = try optionalText(body, "password").map { Secret($0) }
+    try mayRule(try rights(id, caller, role), context)
     guard role != nil || isDisabled != nil || password != nil else {
       throw .badField("role", "give a role, disabled or a password")
     }
@@ -97,8 +99,15 @@ extension AdminRoutes {
     return .response(.json { Self.write(user, to: &$0) })
   }
 
+  /// What somebody may, and what they are to be given.
+  private func rights(_ id: UUID, _ caller: Caller, _ role: Role? = nil) throws(APIError) -> Set<String> {
+    guard let user = identity.accounts.user(id, of: caller.tenant) else { throw .notFound("user") }
+    return Set(user.role.rights.union(role?.rights ?? []).map(\.rawValue))
+  }
+
   private func deleteUser(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let (caller, visitor, id) = (try caller(context), visitor(context), try id(context, "user"))
+    try mayRule(try rights(id, caller), context)
     try await Self.asking { () async throws(AccountError) in
       try await identity.accounts.delete(id, of: caller.tenant, by: visitor)
     }

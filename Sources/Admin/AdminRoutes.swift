@@ -13,6 +13,8 @@ package struct AdminRoutes {
   let identity: IdentityRoom
   let health: HealthBoard
   let ports: AdminPorts
+  /// Figures are counted for one at a time: each question holds up the appends a little.
+  let counting = Turn()
 
   package init(identity: IdentityRoom, health: HealthBoard, ports: AdminPorts) {
     (self.identity, self.health, self.ports) = (identity, health, ports)
@@ -56,6 +58,21 @@ package struct AdminRoutes {
       let user = identity.accounts.user(id, of: caller.tenant)
     else { throw APIError(401, "no-credentials", "Missing authorization header") }
     return user
+  }
+
+  /// Who administers the default tenant administers the agent; what is everybody's is not for the others.
+  func wholeAgent(_ context: RequestContext) throws(APIError) {
+    guard try caller(context).tenant == Accounts.homeTenant else {
+      throw APIError(
+        403, "not-your-tenant", "Only administrators of the default tenant see and change the agent itself.")
+    }
+  }
+
+  /// Nobody hands out, or takes away, rights that they lack.
+  func mayRule(_ rights: Set<String>, _ context: RequestContext) throws(APIError) {
+    guard rights.isSubset(of: try caller(context).rights) else {
+      throw APIError(403, "no-right", "This reaches further than your own rights.")
+    }
   }
 
   func id(_ context: RequestContext, _ what: String) throws(APIError) -> UUID {
@@ -113,6 +130,8 @@ package struct AdminRoutes {
     case .badField(let name, let reason): return .badField(name, reason)
     case .nameTaken: return APIError(409, "name-taken", "This name is taken.")
     case .notFound: return .notFound("user")
+    case .changedElsewhere:
+      return APIError(409, "changed-elsewhere", "Somebody changed this account at the same time. Try again.")
     case .lastAdmin:
       return APIError(409, "last-admin", "This is the last administrator; make another one first.")
     }

@@ -16,6 +16,7 @@ final class HTTPConnection {
   private var isAnswering = false
   private var isFinished = false
   private var isHeldBack = false
+  private var queuedAtDeadline = Int.max
   private var owed = Owed.head
 
   init(_ stream: Stream, server: HTTPServer, isOperator: Bool) {
@@ -157,7 +158,7 @@ final class HTTPConnection {
     send(response, keepAlive: keepAlive, isHead: request.method == "HEAD")
     isAnswering = false
     isFinished = !keepAlive
-    wait(for: .nextRequest, server.config.idleTimeout)
+    (owed, deadline) = (.nextRequest, Moment.now() + server.config.idleTimeout)
     if !isHeldBack { stream.resumeReading() }
   }
 
@@ -184,6 +185,11 @@ final class HTTPConnection {
   /// Called by the sweep once the deadline has passed. While we are the ones who owe, nobody is late.
   func timeOut() {
     if isAnswering { return }
+    if stream.queuedBytes > 0, stream.queuedBytes < queuedAtDeadline {
+      // It still reads what it is owed, slowly.
+      (queuedAtDeadline, deadline) = (stream.queuedBytes, Moment.now() + server.config.idleTimeout)
+      return
+    }
     guard parser.isMidRequest, !isFinished else { return stream.close() }
     refuse(HTTPFault(status: 408, reason: "it did not arrive in time"))
   }

@@ -99,6 +99,7 @@ package struct HTTPParser {
   private mutating func finish() -> Event {
     phase = .head
     scanned = start
+    defer { request = HTTPRequest(method: "", path: "") }
     return .request(request)
   }
 

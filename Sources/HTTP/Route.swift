@@ -30,14 +30,17 @@ package struct Caller: Sendable {
   package var name = ""
   /// When the credential ends by itself; connections that it opened end with it.
   package var validUntil: Timestamp?
+  /// Of a person's session, which may end by itself.
+  package var sessionID: UUID?
   /// What every answer to this caller carries: its rate limit.
   package var responseHeaders: [(name: String, value: String)] = []
 
   package init(
-    kind: Kind, id: UUID?, tenant: UUID, rights: Set<String>, name: String = "", validUntil: Timestamp? = nil
+    kind: Kind, id: UUID?, tenant: UUID, rights: Set<String>, name: String = "", validUntil: Timestamp? = nil,
+    sessionID: UUID? = nil
   ) {
     (self.kind, self.id, self.tenant, self.rights) = (kind, id, tenant, rights)
-    (self.name, self.validUntil) = (name, validUntil)
+    (self.name, self.validUntil, self.sessionID) = (name, validUntil, sessionID)
   }
 }
 

@@ -20,6 +20,8 @@ package enum AccountError: Error, Equatable {
   case notFound
   /// The tenant would be left without an administrator.
   case lastAdmin
+  /// Another agent on the same state changed this account; it is read anew, and the same request may succeed now.
+  case changedElsewhere
 }
 
 /// From where a request came, for the audit log and the throttle.
@@ -42,6 +44,7 @@ package final class Accounts {
   package let sessions: Sessions
   private let worker: Worker
   private let pacer = Pacer()
+  private let turn = Turn()
   private var passwordsWaiting = 0
   private let cost: Int
   private var throttle: LoginThrottle
@@ -50,6 +53,8 @@ package final class Accounts {
   private var tenants: [UUID: StoredTenant] = [:]
   /// Told whose sessions ended, so that open connections end.
   package var onEnded: @LoopActor (UUID) -> Void = { _ in }
+  /// What is in memory is no longer what the state says.
+  var onStale: @LoopActor () -> Void = {}
 
   package init(store: IdentityStore, sessions: Sessions, loginsPerMinute: Int, cost: Int, worker: Worker) {
     (self.store, self.sessions, self.cost, self.worker) = (store, sessions, cost, worker)
@@ -57,14 +62,16 @@ package final class Accounts {
   }
 
   func take(_ tenants: [StoredTenant], _ users: [StoredUser]) {
-    self.tenants = Dictionary(uniqueKeysWithValues: tenants.map { ($0.id, $0) })
-    self.users = Dictionary(uniqueKeysWithValues: users.map { ($0.id, $0) })
-    byName = Dictionary(uniqueKeysWithValues: users.map { ($0.username.asciiLowercased, $0.id) })
+    self.tenants = Dictionary(tenants.map { ($0.id, $0) }) { first, _ in first }
+    self.users = Dictionary(users.map { ($0.id, $0) }) { first, _ in first }
+    byName = Dictionary(users.map { ($0.username.asciiLowercased, $0.id) }) { first, _ in first }
   }
 
   // MARK: Looking
 
   package func user(_ id: UUID, of tenant: UUID) -> StoredUser? { users[id].flatMap { $0.tenant == tenant ? $0 : nil } }
+
+  var everybody: [UUID] { Array(users.keys) }
 
   package func user(named name: String) -> StoredUser? { byName[name.asciiLowercased].flatMap { users[$0] } }
 
@@ -97,31 +104,42 @@ package final class Accounts {
     let known = user(named: name)
     // A name that nobody has takes as long as a wrong password.
     let isRight = try await check(password, known?.passwordHash ?? Self.nobody(cost))
-    guard isRight, var user = known.flatMap({ users[$0.id] }), user.disabledAt == nil else {
-      return try await refuse(name, known, visitor)
-    }
-    if let secret = user.totpSecret {
-      guard let code, !code.isEmpty else { throw .codeNeeded }
-      let seconds = Timestamp.now().microseconds / 1_000_000
-      guard let step = TOTP.step(of: code, secret: secret, at: seconds, after: user.totpLastStep) else {
-        return try await refuse(name, known, visitor)
+    guard isRight, let known, known.disabledAt == nil else { throw refused(name, known, visitor) }
+    if known.totpSecret != nil, code?.isEmpty ?? true { throw .codeNeeded }
+    do throws(AccountError) {
+      let user = try await change(
+        known.id, of: known.tenant, visitor.note("login", known.username), endsSessions: false
+      ) { user throws(AccountError) in
+        // All may have changed while the password was checked and while others had their turn.
+        guard user.passwordHash == known.passwordHash, user.disabledAt == nil else { throw .wrongCredentials }
+        if let secret = user.totpSecret { user.totpLastStep = try Self.step(code, secret, after: user.totpLastStep) }
+        user.lastLoginAt = Timestamp.now()
       }
-      user.totpLastStep = step
+      throttle.succeeded(account: name, address: visitor.address)
+      return user
+    } catch {
+      if error == .wrongCredentials { throw refused(name, known, visitor) }
+      throw error
     }
-    throttle.succeeded(account: name, address: visitor.address)
-    user.lastLoginAt = Timestamp.now()
-    try await save(user, visitor.note("login", user.username))
-    return user
   }
 
-  private func refuse(_ name: String, _ known: StoredUser?, _ visitor: Visitor) async throws(AccountError) -> StoredUser
+  private static func step(_ code: String?, _ secret: Secret<[UInt8]>, after last: Int64?) throws(AccountError) -> Int64
   {
+    let seconds = Timestamp.now().microseconds / 1_000_000
+    guard let step = TOTP.step(of: code ?? "", secret: secret, at: seconds, after: last) else {
+      throw .wrongCredentials
+    }
+    return step
+  }
+
+  private func refused(_ name: String, _ known: StoredUser?, _ visitor: Visitor) -> AccountError {
     let isLocked = throttle.failed(account: name, address: visitor.address, at: Moment.now())
     if let known {
       let note = visitor.note(isLocked ? "login.locked" : "login.failed", known.username)
-      try? await AuditLog(store.store).append(note, of: known.tenant)
+      // Beside the answer, whose time would tell that the name is known; it ends with one bounded write.
+      LoopActor.begin { [store] in try? await AuditLog(store.store).append(note, of: known.tenant) }
     }
-    throw .wrongCredentials
+    return .wrongCredentials
   }
 
   /// A well-formed hash that no password has.
@@ -161,24 +179,28 @@ package final class Accounts {
   package func claim(_ token: Secret<String>, username: String, password: Secret<String>, from visitor: Visitor)
     async throws(AccountError) -> StoredUser
   {
-    if let seconds = throttle.wait(account: "claim", address: visitor.address, at: Moment.now()) {
+    // Counted by address alone: the token cannot be guessed, and a stranger must not lock it.
+    let account = "claim from \(visitor.address)"
+    if let seconds = throttle.wait(account: account, address: visitor.address, at: Moment.now()) {
       throw .locked(seconds: seconds)
+    }
+    let digest = Digest.sha256(Array(token.reveal().utf8))
+    guard try await stored({ try await self.store.isClaimOpen(digest) }) else {
+      throttle.failed(account: account, address: visitor.address, at: Moment.now())
+      throw .wrongCredentials
     }
     try checkName(username)
     try checkRules(password, username)
-    let digest = Digest.sha256(Array(token.reveal().utf8))
-    guard try await stored({ try await self.store.isClaimOpen(digest) }) else {
-      throttle.failed(account: "claim", address: visitor.address, at: Moment.now())
-      throw .wrongCredentials
-    }
-    let tenant = UUID(high: 0x0000_0000_0000_8000, low: 0x8000_0000_0000_0001)
-    var user = Self.newUser(tenant, username, .admin)
+    var user = Self.newUser(Self.homeTenant, username, .admin)
     user.passwordHash = try await hash(password)
     let (made, note) = (user, visitor.note("admin.claimed", username))
     guard try await stored({ try await self.store.claim(digest, for: made, note) }) else { throw .wrongCredentials }
     remember(made)
     return made
   }
+
+  /// The tenant that exists from the first migration; who administers it administers the agent.
+  package nonisolated static let homeTenant = UUID(high: 0x0000_0000_0000_8000, low: 0x8000_0000_0000_0001)
 
   // MARK: Changing
 
@@ -210,16 +232,20 @@ package final class Accounts {
       throw .wrongCredentials
     }
     guard current != new else { throw .badField("new_password", "must differ from the current one") }
-    try await setPassword(user.id, of: user.tenant, to: new, mustChange: false, by: visitor)
+    try await setPassword(
+      user.id, of: user.tenant, to: new, mustChange: false, replacing: user.passwordHash, by: visitor)
   }
 
+  /// - Parameter old: the hash that must still be the user's; nil for whoever need not know it.
   package func setPassword(
-    _ id: UUID, of tenant: UUID, to password: Secret<String>, mustChange: Bool, by visitor: Visitor
+    _ id: UUID, of tenant: UUID, to password: Secret<String>, mustChange: Bool, replacing old: String? = nil,
+    by visitor: Visitor
   ) async throws(AccountError) {
     guard let user = user(id, of: tenant) else { throw .notFound }
     try checkRules(password, user.username)
     let hash = try await hash(password)
-    try await change(id, of: tenant, visitor.note("user.password", user.username)) { user in
+    try await change(id, of: tenant, visitor.note("user.password", user.username)) { user throws(AccountError) in
+      guard old == nil || user.passwordHash == old else { throw .wrongCredentials }
       user.passwordHash = hash
       user.mustChangePassword = mustChange
       user.generation += 1
@@ -231,11 +257,12 @@ package final class Accounts {
     async throws(AccountError) -> StoredUser
   {
     guard let before = user(id, of: tenant) else { throw .notFound }
-    let losesAdmin = before.role == .admin && (role ?? .admin != .admin || isDisabled == true)
-    if losesAdmin, isLastAdmin(before) { throw .lastAdmin }
     let said = [role.map { "role \($0.rawValue)" }, isDisabled.map { $0 ? "disabled" : "enabled" }]
     let detail = said.compactMap(\.self).joined(separator: ", ")
-    return try await change(id, of: tenant, visitor.note("user.updated", before.username, detail)) { user in
+    return try await change(id, of: tenant, visitor.note("user.updated", before.username, detail)) {
+      user throws(AccountError) in
+      let losesAdmin = user.role == .admin && (role ?? .admin != .admin || isDisabled == true)
+      if losesAdmin, isLastAdmin(user) { throw .lastAdmin }
       if let role { user.role = role }
       if let isDisabled { user.disabledAt = isDisabled ? user.disabledAt ?? Timestamp.now() : nil }
       user.generation += 1
@@ -243,6 +270,8 @@ package final class Accounts {
   }
 
   package func delete(_ id: UUID, of tenant: UUID, by visitor: Visitor) async throws(AccountError) {
+    await turn.begin()
+    defer { turn.end() }
     guard let user = user(id, of: tenant) else { throw .notFound }
     if user.role == .admin, isLastAdmin(user) { throw .lastAdmin }
     try await stored { try await self.store.delete(user, visitor.note("user.deleted", user.username)) }
@@ -262,13 +291,22 @@ package final class Accounts {
   package func setTOTP(_ user: StoredUser, _ secret: Secret<[UInt8]>?, code: String, by visitor: Visitor)
     async throws(AccountError)
   {
-    let seconds = Timestamp.now().microseconds / 1_000_000
-    guard let proof = secret ?? user.totpSecret else { throw .notFound }
-    guard let step = TOTP.step(of: code, secret: proof, at: seconds, after: secret == nil ? user.totpLastStep : nil)
-    else { throw .badField("code", "not the present code of this authenticator") }
+    if let seconds = throttle.wait(account: user.username, address: visitor.address, at: Moment.now()) {
+      throw .locked(seconds: seconds)
+    }
     let action = secret == nil ? "user.totp.off" : "user.totp.on"
-    try await change(user.id, of: user.tenant, visitor.note(action, user.username), endsSessions: false) { user in
-      (user.totpSecret, user.totpLastStep) = (secret, secret == nil ? nil : step)
+    do throws(AccountError) {
+      try await change(user.id, of: user.tenant, visitor.note(action, user.username), endsSessions: false) {
+        user throws(AccountError) in
+        // One that is on is turned off with its own code first.
+        guard secret == nil || user.totpSecret == nil, let proof = secret ?? user.totpSecret else { throw .nameTaken }
+        let step = try Self.step(code, proof, after: user.totpLastStep)
+        (user.totpSecret, user.totpLastStep) = (secret, secret == nil ? nil : step)
+      }
+    } catch {
+      guard error == .wrongCredentials else { throw error }
+      throttle.failed(account: user.username, address: visitor.address, at: Moment.now())
+      throw .badField("code", "not the present code of this authenticator")
     }
   }
 
@@ -289,21 +327,25 @@ package final class Accounts {
 
   // MARK: Helpers
 
+  /// Changes a user: what `body` sees is what is written upon, since changes come one at a time.
   @discardableResult
   private func change(
-    _ id: UUID, of tenant: UUID, _ note: AuditNote, endsSessions: Bool = true, _ body: (inout StoredUser) -> Void
+    _ id: UUID, of tenant: UUID, _ note: AuditNote, endsSessions: Bool = true,
+    _ body: (inout StoredUser) throws(AccountError) -> Void
   ) async throws(AccountError) -> StoredUser {
-    guard var user = user(id, of: tenant) else { throw .notFound }
-    body(&user)
-    try await save(user, note)
+    await turn.begin()
+    defer { turn.end() }
+    guard let before = user(id, of: tenant) else { throw .notFound }
+    var user = before
+    try body(&user)
+    let after = user
+    guard try await stored({ try await self.store.update(after, of: before.generation, note) }) else {
+      onStale()
+      throw .changedElsewhere
+    }
+    users[id] = after
     if endsSessions { onEnded(id) }
-    return user
-  }
-
-  private func save(_ user: StoredUser, _ note: AuditNote?) async throws(AccountError) {
-    try await stored { try await self.store.update(user, note) }
-    // Somebody may have deleted it meanwhile.
-    if users[user.id] != nil { users[user.id] = user }
+    return after
   }
 
   private func remember(_ user: StoredUser) {

@@ -41,6 +41,7 @@ package struct AuditLog: Sendable {
 
   /// Adds to the tenant's chain, in the transaction of what it tells of.
   static func append(_ note: AuditNote, to rows: TenantRows) throws(StoreError) {
+    try rows.lock()
     let last = try rows.rows(
       "SELECT number, chain FROM audit WHERE tenant_id = ?1 ORDER BY number DESC LIMIT 1"
     ).first

@@ -115,7 +115,7 @@ package final class Gate {
     var rights = key.rights
     if let id = key.userID {
       guard let user = identity.accounts.user(id, of: key.tenant), user.disabledAt == nil else { throw Self.invalid }
-      rights = Set(user.role.rights.map(\.rawValue))
+      rights = user.mustChangePassword ? [] : Set(user.role.rights.map(\.rawValue))
     }
     return Caller(
       kind: .key, id: key.id, tenant: key.tenant, rights: rights, name: key.hint, validUntil: key.expiresAt)
@@ -128,7 +128,7 @@ package final class Gate {
       let rights: Set<Scope> = user.mustChangePassword ? [] : user.role.rights
       let caller = Caller(
         kind: .user, id: user.id, tenant: user.tenant, rights: Set(rights.map(\.rawValue)), name: user.username,
-        validUntil: session.expiresAt)
+        validUntil: session.expiresAt, sessionID: session.id)
       return (caller, session)
     } catch { throw Self.invalid }
   }

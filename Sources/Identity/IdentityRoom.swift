@@ -14,6 +14,7 @@ package final class IdentityRoom {
   package let audit: AuditLog
   package private(set) var isLoaded = false
   private var keyLimiter: RateLimiter
+  private let keyTurn = Turn()
   private let store: IdentityStore
   private let state: Store
 
@@ -32,15 +33,32 @@ package final class IdentityRoom {
     accounts = Accounts(
       store: store, sessions: sessions, loginsPerMinute: loginsPerMinute, cost: passwordCost, worker: worker)
     audit = AuditLog(state)
+    accounts.onStale = { [unowned self] in reload() }
   }
 
-  /// Called with each credential's owner that ended: a key, or a user's sessions.
+  /// Called with each credential that ended: a key, a person, or one session of theirs. A person's keys end with what
+  /// ends their sessions, as far as open connections go: they come again with the rights of now.
   package func onEnded(_ body: @escaping @LoopActor (UUID) -> Void) {
     let ended: @LoopActor (UUID) -> Void = { [tickets] id in
       tickets.forget(id)
       body(id)
     }
-    (keys.onRevoked, accounts.onEnded) = (ended, ended)
+    keys.onRevoked = ended
+    accounts.onEnded = { [keys] user in
+      ended(user)
+      for key in keys.ids(of: user) { ended(key) }
+    }
+    sessions.onEnded = { [accounts] session in
+      if let session { ended(session) } else { for user in accounts.everybody { ended(user) } }
+    }
+  }
+
+  /// Reads everything anew: another agent on the same state was found to have changed it.
+  private func reload() {
+    LoopActor.begin { [self] in
+      // One bounded read; when it fails, the next change that is refused asks again.
+      try? await load()
+    }
   }
 
   package func load() async throws(StoreError) {
@@ -61,6 +79,8 @@ package final class IdentityRoom {
 
   /// Makes the present key of a user, or the next version of it.
   package func renewUserKey(_ user: StoredUser, by visitor: Visitor) async throws -> Secret<String> {
+    await keyTurn.begin()
+    defer { keyTurn.end() }
     let user = try await accounts.nextKeyVersion(of: user, by: visitor)
     try await keys.install(userKeyOf: user, by: visitor)
     return keys.userKey(of: user)

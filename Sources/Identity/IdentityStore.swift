@@ -80,7 +80,7 @@ package struct IdentityStore: Sendable {
           SELECT id, tenant_id, kind, name, hint, scopes, created_at, expires_at, revoked_at, last_used_at, hash,
             user_id
           FROM api_keys
-          ORDER BY created_at, id
+          ORDER BY (revoked_at IS NOT NULL), created_at DESC, id
           LIMIT 100000
           """)
       let users = try session.rows(
@@ -158,13 +158,21 @@ package struct IdentityStore: Sendable {
 
   /// Both keys hold until the old one expires.
   @LoopActor
-  func replace(_ old: StoredKey, with new: StoredKey, until: Timestamp, _ note: AuditNote) async throws(StoreError) {
+  /// - Returns: false when the old one was revoked meanwhile.
+  func replace(_ old: StoredKey, with new: StoredKey, until: Timestamp, _ note: AuditNote) async throws(StoreError)
+    -> Bool
+  {
     try await store.run(of: old.tenant) { rows throws(StoreError) in
-      try Self.insert(new, rows)
       try rows.rows(
-        "UPDATE api_keys SET expires_at = ?3, replaced_by = ?4 WHERE tenant_id = ?1 AND id = ?2", .id(old.id),
-        .time(until), .id(new.id))
+        """
+        UPDATE api_keys
+        SET expires_at = ?3, replaced_by = ?4
+        WHERE tenant_id = ?1 AND id = ?2 AND revoked_at IS NULL
+        """, .id(old.id), .time(until), .id(new.id))
+      guard rows.changes > 0 else { return false }
+      try Self.insert(new, rows)
       try AuditLog.append(note, to: rows)
+      return true
     }
   }
 
@@ -209,9 +217,11 @@ package struct IdentityStore: Sendable {
       .int(user.generation), .bool(user.mustChangePassword), .time(user.createdAt), .int(user.keyVersion))
   }
 
-  /// Writes what may change of a user.
+  /// Writes what may change of a user, unless another agent changed them since.
+  /// - Parameter generation: the one that the change was made upon.
+  /// - Returns: false when the user is no longer of it.
   @LoopActor
-  func update(_ user: StoredUser, _ note: AuditNote?) async throws(StoreError) {
+  func update(_ user: StoredUser, of generation: Int64, _ note: AuditNote) async throws(StoreError) -> Bool {
     try await store.run(of: user.tenant) { rows throws(StoreError) in
       try rows.rows(
         """
@@ -219,11 +229,14 @@ package struct IdentityStore: Sendable {
         SET role = ?3, password_hash = ?4, generation = ?5, must_change_password = ?6, totp_secret = ?7,
           totp_last_step = ?8, disabled_at = ?9, last_login_at = ?10,
           key_version = ?11
-        WHERE tenant_id = ?1 AND id = ?2
+        WHERE tenant_id = ?1 AND id = ?2 AND generation = ?12
         """, .id(user.id), .text(user.role.rawValue), .optional(user.passwordHash), .int(user.generation),
         .bool(user.mustChangePassword), user.totpSecret.map { .blob($0.reveal()) } ?? .null,
-        .optional(user.totpLastStep), .optional(user.disabledAt), .optional(user.lastLoginAt), .int(user.keyVersion))
-      if let note { try AuditLog.append(note, to: rows) }
+        .optional(user.totpLastStep), .optional(user.disabledAt), .optional(user.lastLoginAt), .int(user.keyVersion),
+        .int(generation))
+      guard rows.changes > 0 else { return false }
+      try AuditLog.append(note, to: rows)
+      return true
     }
   }
 

@@ -70,16 +70,27 @@ package final class KeyRing {
   package func rotate(_ id: UUID, of tenant: UUID, overlapSeconds: Double, by visitor: Visitor) async throws -> (
     key: StoredKey, text: Secret<String>
   )? {
-    guard var old = keys.values.first(where: { $0.id == id && $0.tenant == tenant }), isValid(old), old.kind != .user
+    guard let old = keys.values.first(where: { $0.id == id && $0.tenant == tenant }), isValid(old), old.kind != .user
     else { return nil }
-    let (new, text) = Self.make(old.kind, old.name, old.scopes, tenant, nil)
+    let (new, text) = Self.make(old.kind, old.name, old.scopes, tenant, old.expiresAt)
     let end = Timestamp.now().adding(seconds: overlapSeconds)
     let until = old.expiresAt.map { min($0, end) } ?? end
-    try await store.replace(old, with: new, until: until, visitor.note("key.rotated", old.hint, "by \(new.hint)"))
-    old.expiresAt = until
-    (keys[old.lookup], keys[new.lookup]) = (old, new)
+    let note = visitor.note("key.rotated", old.hint, "by \(new.hint)")
+    guard try await store.replace(old, with: new, until: until, note) else { return nil }
+    keys[new.lookup] = new
+    keys[old.lookup]?.expiresAt = until
+    endConnections(of: id, at: until)
     return (new, text)
   }
+
+  /// What the old key opened ends with it.
+  private func endConnections(of id: UUID, at time: Timestamp) {
+    let left = time.seconds(since: Timestamp.now())
+    guard left > 0 else { return onRevoked(id) }
+    LoopActor.loop.after(.nanoseconds(Int64(left * 1e9))) { [weak self] in self?.onRevoked(id) }
+  }
+
+  func ids(of user: UUID) -> [UUID] { keys.values.filter { $0.userID == user }.map(\.id) }
 
   /// A user's own key, which can be shown again because it is derived and not kept. It may what the user may.
   package func userKey(of user: StoredUser) -> Secret<String> {

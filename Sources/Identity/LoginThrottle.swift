@@ -67,6 +67,10 @@ package struct LoginThrottle {
   /// The account at this address, the account, the address.
   private static func names(_ account: String, _ address: String) -> [String] {
     let account = account.asciiLowercased
+    // Whoever has one IPv6 address has 2⁶⁴ of them.
+    let isSix = address.contains(":") && !address.contains(".")
+    let address =
+      isSix ? address.split(separator: ":", omittingEmptySubsequences: false).prefix(4).joined(separator: ":") : address
     return ["\(account) at \(address)", "account \(account)", "address \(address)"]
   }
 }

@@ -12,7 +12,7 @@ final class Pacer: @unchecked Sendable {
     let start = Moment.now()
     if start < restUntil { usleep(UInt32((restUntil - start).nanoseconds / 1000)) }
     let begin = Moment.now()
-    defer { restUntil = Moment.now() + (Moment.now() - begin) }
+    defer { restUntil = Moment.now() + min(Moment.now() - begin, .seconds(1)) }
     return work()
   }
 }

@@ -13,7 +13,7 @@ package struct Session: Sendable {
   package let tenant: UUID
   package let generation: Int64
   /// The token's own name; its CSRF token is derived from it.
-  package let id: String
+  package let id: UUID
   package let expiresAt: Timestamp
 }
 
@@ -28,22 +28,35 @@ package final class Sessions {
   private let secret: ServerSecret
   private let store: IdentityStore
   private var keys: [SigningKey] = []
-  private var ended: Set<String> = []
+  private var ended: Set<UUID> = []
+  private let turn = Turn()
+  /// Told which session ended; nil for all there were.
+  var onEnded: @LoopActor (UUID?) -> Void = { _ in }
 
   package init(secret: ServerSecret, store: IdentityStore) { (self.secret, self.store) = (secret, store) }
 
-  func take(_ keys: [SigningKey], ended: [String]) { (self.keys, self.ended) = (keys, Set(ended)) }
+  func take(_ keys: [SigningKey], ended: [String]) {
+    (self.keys, self.ended) = (keys, Set(ended.compactMap { UUID($0) }))
+  }
 
   /// Ends this one session, over restarts.
   package func end(_ session: Session) async throws {
     ended.insert(session.id)
-    try await store.endSession(session.id, until: session.expiresAt)
+    onEnded(session.id)
+    try await store.endSession(session.id.description, until: session.expiresAt)
   }
 
   // MARK: Keys
 
   /// Makes a new key to sign with. Tokens of the one before hold until they would have expired, or not at all.
   package func rotate(endingSessions: Bool = false) async throws {
+    await turn.begin()
+    defer { turn.end() }
+    try await makeKey(endingSessions: endingSessions)
+    if endingSessions { onEnded(nil) }
+  }
+
+  private func makeKey(endingSessions: Bool) async throws {
     let now = Timestamp.now()
     let end = endingSessions ? now : now.adding(seconds: Self.lifetimeSeconds)
     var old = keys.filter { $0.retiresAt.map { $0 > now } ?? true }
@@ -54,13 +67,15 @@ package final class Sessions {
   }
 
   private func signingKey() async throws -> SigningKey {
-    if let key = keys.last(where: { $0.retiresAt == nil }),
-      Timestamp.now().seconds(since: key.createdAt) < Self.keyLifetimeSeconds
-    {
-      return key
-    }
-    try await rotate()
+    if let key = youngKey { return key }
+    await turn.begin()
+    defer { turn.end() }
+    if youngKey == nil { try await makeKey(endingSessions: false) }
     return keys[keys.count - 1]
+  }
+
+  private var youngKey: SigningKey? {
+    keys.last { $0.retiresAt == nil && Timestamp.now().seconds(since: $0.createdAt) < Self.keyLifetimeSeconds }
   }
 
   private func key(_ kid: String?) -> Secret<[UInt8]>? {
@@ -75,7 +90,7 @@ package final class Sessions {
     let key = try await signingKey()
     let now = Timestamp.now()
     let session = Session(
-      userID: user.id, tenant: user.tenant, generation: user.generation, id: Hex.encode(Random.bytes(12)),
+      userID: user.id, tenant: user.tenant, generation: user.generation, id: .random(),
       expiresAt: now.adding(seconds: Self.lifetimeSeconds))
     let token = JWT.sign(kid: key.kid, key: secret.derived("jwt " + key.kid)) { json in
       json.field("iss", Self.issuer)
@@ -99,7 +114,7 @@ package final class Sessions {
     let claims = try verifier.verify(token, now: Double(Timestamp.now().microseconds) / 1e6)
     guard let user = claims["user_id"]?.string.flatMap({ UUID($0) }),
       let tenant = claims["tenant_id"]?.string.flatMap({ UUID($0) }), let generation = claims["generation"]?.int,
-      let id = claims["jti"]?.string, let expires = claims["exp"]?.int
+      let id = claims["jti"]?.string.flatMap({ UUID($0) }), let expires = claims["exp"]?.int
     else { throw .missingClaim }
     if ended.contains(id) { throw .expired }
     return Session(
@@ -116,7 +131,7 @@ package final class Sessions {
 
   /// What a page must send along with every write, beside the cookie that the browser sends by itself.
   package func csrfToken(of session: Session) -> String {
-    Base64.encodeURL(secret.derived("csrf " + session.id).reveal())
+    Base64.encodeURL(secret.derived("csrf \(session.id)").reveal())
   }
 
   package func isCSRFToken(_ text: String, of session: Session) -> Bool {

@@ -30,5 +30,5 @@ package final class Tickets {
   }
 
   /// Of a credential that ended.
-  func forget(_ id: UUID) { waiting = waiting.filter { $0.value.caller.id != id } }
+  func forget(_ id: UUID) { waiting = waiting.filter { $0.value.caller.id != id && $0.value.caller.sessionID != id } }
 }

@@ -121,7 +121,7 @@ package final class Journal {
     let byID = done.contains { $0.done != nil } ? Dictionary(uniqueKeysWithValues: entries.map { ($0.id, $0) }) : [:]
     if !entries.isEmpty { onCommit(entries) }
     for part in done { part.done?(.success(part.entries.compactMap { byID[$0.id] })) }
-    if !isWritable { recovered() }
+    if !isWritable || lost > 0 { recovered() }
     guard !waiting.isEmpty, !isCommitting else { return }
     isCommitting = true
     commit()
@@ -160,7 +160,9 @@ package final class Journal {
     self.lost = 0
     if lost > 0 {
       worker.post { [file] in
-        try? file.record(loss: "disk-full", count: lost, detail: "the buffer of \(Self.bufferLimit) bytes was full")
+        do throws(SQLiteError) {
+          try file.record(loss: "disk-full", count: lost, detail: "the buffer of \(Self.bufferLimit) bytes was full")
+        } catch { LoopActor.begin { self.lost += lost } }
       }
     }
     onWritable(true, lost > 0 ? "lost \(lost)" : nil)

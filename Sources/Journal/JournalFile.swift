@@ -232,8 +232,8 @@ package final class JournalFile: @unchecked Sendable {
         """
         DELETE FROM entries
         WHERE position IN (
-          SELECT position FROM entries WHERE position < ?1 AND (?2 OR kept < ?3) ORDER BY position LIMIT ?4)
-        """, .int(head.value), .int(isTooLarge ? 1 : 0), .int(before.microseconds), .int(Int64(slice)))
+          SELECT position FROM entries WHERE position < ?1 ORDER BY position LIMIT ?2)
+        """, .int(isTooLarge ? head.value : try due(before)), .int(Int64(slice)))
       let gone = database.changes
       try forgetCalls()
       return gone
@@ -266,12 +266,10 @@ package final class JournalFile: @unchecked Sendable {
 
   /// Entries that `prune` with these limits would remove now, about: what is over the size is taken by the average.
   package func prunable(before: Timestamp, bytes: Int) throws(SQLiteError) -> Int {
-    let old = try database.rows(
-      "SELECT coalesce(max(position), 0) FROM entries WHERE kept < ?1 AND position < ?2", .time(before),
-      .int(head.value))[0][0].int
+    let old = try due(before)
     let count = max(1, Int(head.value - oldest.value + 1))
     let excess = max(0, try size() - bytes)
-    let tooOld = old.map { $0 == 0 ? 0 : Int($0 - oldest.value + 1) } ?? 0
+    let tooOld = Int(max(0, old - oldest.value))
     return max(tooOld, excess == 0 ? 0 : count * excess / max(1, try size()))
   }
 
@@ -293,6 +291,24 @@ package final class JournalFile: @unchecked Sendable {
       """, .id(tenant.uuid), .time(from), .time(from.adding(seconds: 3600)))[0]
     let figures = row.map { value in if case .double(let number) = value { Int(number) } else { Int(value.int ?? 0) } }
     return (figures[0], figures[1], Array(figures[2...]))
+  }
+
+  /// The first position that is not older than `before`; what stands below it is. Found by steps down the primary key,
+  /// since entries are kept in the order of their positions.
+  private func due(_ before: Timestamp) throws(SQLiteError) -> Int64 {
+    var (low, high) = (oldest.value, head.value)
+    while low < high {
+      let middle = low + (high - low) / 2
+      let row = try database.rows(
+        "SELECT position, kept FROM entries WHERE position >= ? ORDER BY position LIMIT 1", .int(middle)
+      ).first
+      guard let position = row?[0].int, let kept = row?[1].int, position <= high else {
+        high = middle
+        continue
+      }
+      if kept < before.microseconds { low = position + 1 } else { high = middle }
+    }
+    return min(low, head.value)
   }
 
   package var openCallCount: Int { openCalls.count }

@@ -58,6 +58,7 @@ package final class Stream: Flushable {
   /// the kernel throw our answer away (RFC 9112 §9.6).
   private static let lingerTime: Duration = .seconds(1)
   private static let lingerLimit = 256
+  private static let drainTime: Duration = .seconds(60)
   private static var lingering = 0
 
   /// Shared by all streams: only one reads at a time, on the loop.
@@ -256,7 +257,10 @@ package final class Stream: Flushable {
   package func closeAfterDrain() {
     guard !isClosed else { return }
     isClosingAfterDrain = true
-    if queueHead == queue.count { linger() } else { markDirty() }
+    if queueHead == queue.count { return linger() }
+    markDirty()
+    // A peer that does not read is not waited for without end.
+    loop.after(Self.drainTime) { [self] in end(.closedByUs) }
   }
 
   package func close() { end(.closedByUs) }

@@ -74,6 +74,8 @@ package final class PostgresConnection: @unchecked Sendable {
   static func error(_ state: String, _ text: String) -> PostgresError {
     switch state {
     case "57014": .tooSlow(text)
+    // Read only: a server that another has taken over from.
+    case "25006": .unavailable(text)
     case "40001", "40P01", "55P03": .conflict(text)
     default:
       switch state.prefix(2) {

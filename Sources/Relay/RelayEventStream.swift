@@ -22,7 +22,7 @@ final class RelayEventStream {
     """.utf8)
 
   /// Whose credential opened it, and until when that holds.
-  let owner: UUID?
+  let owners: Set<UUID>
   private let validUntil: Timestamp?
   var onEnd: @LoopActor () -> Void = {}
   private let stream: Stream
@@ -31,7 +31,8 @@ final class RelayEventStream {
   private var lastWrite = Moment.now()
 
   init(_ stream: Stream, caller: Caller?, config: RelayConfig) {
-    (owner, validUntil) = (caller?.id, caller?.validUntil)
+    owners = Set([caller?.id, caller?.sessionID].compactMap(\.self))
+    validUntil = caller?.validUntil
     (self.stream, self.config) = (stream, config)
     stream.queueLimit = config.clientQueueBytes
     stream.onEnd = { [self] _ in

@@ -205,6 +205,7 @@ package struct RelayRoutes {
   }
 
   private func eventStream(_ context: RequestContext) throws(APIError) -> HTTPReply {
+    if context.request.method == "HEAD" { return .response(HTTPResponse(contentType: "text/event-stream")) }
     let after = try after(context) ?? service.hub.head
     let (service, caller) = (service, context.caller)
     return .takeOver(head: RelayEventStream.head) { stream, _ in

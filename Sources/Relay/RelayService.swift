@@ -79,8 +79,10 @@ package final class RelayService {
 
   /// Ends every connection that was opened with this credential.
   package func revoke(_ owner: UUID) {
-    for socket in sockets.values where socket.owner == owner { socket.close(1008, "the credential was revoked") }
-    for stream in streams.values where stream.owner == owner { stream.close() }
+    for socket in sockets.values where socket.owners.contains(owner) {
+      socket.close(1008, "the credential was revoked")
+    }
+    for stream in streams.values where stream.owners.contains(owner) { stream.close() }
   }
 
   /// Says goodbye to everybody, some hundred at a time.

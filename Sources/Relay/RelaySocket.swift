@@ -11,7 +11,7 @@ internal import WebSocket
 @LoopActor
 final class RelaySocket {
   /// Whose credential opened it, and until when that holds.
-  let owner: UUID?
+  let owners: Set<UUID>
   private let validUntil: Timestamp?
   private let session: WebSocketSession
   private let dialect: Dialect
@@ -24,7 +24,8 @@ final class RelaySocket {
   var onEnd: @LoopActor (_ code: UInt16, _ reason: String) -> Void = { _, _ in }
 
   init(_ session: WebSocketSession, caller: Caller?, dialect: Dialect, config: RelayConfig, after: Position) {
-    (owner, validUntil) = (caller?.id, caller?.validUntil)
+    owners = Set([caller?.id, caller?.sessionID].compactMap(\.self))
+    validUntil = caller?.validUntil
     (self.session, self.dialect, self.config, delivered) = (session, dialect, config, after)
     session.queueLimit = config.clientQueueBytes + 65_536
     session.onDrained = { [unowned self] in drained() }

@@ -60,7 +60,7 @@ package enum StoreMigrations {
       last_login_at INTEGER,
       PRIMARY KEY (tenant_id, id)
     ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX users_by_name ON users (username);
+    CREATE UNIQUE INDEX users_by_name ON users (lower(username));
     CREATE TABLE claims (
       hash BLOB PRIMARY KEY,
       created_at INTEGER NOT NULL,

@@ -82,7 +82,7 @@ package final class Store {
   private func note<T>(_ result: Result<T, StoreError>) {
     let reason: String? =
       switch result {
-      case .failure(.unavailable(let text)), .failure(.unknown(let text)): text
+      case .failure(.unavailable(let text)), .failure(.unknown(let text)), .failure(.failed(let text)): text
       case .success, .failure: nil
       }
     guard isFaulty != (reason != nil) else { return }
@@ -111,6 +111,7 @@ package struct StoreSession {
     try connection.rows(sql, values)
   }
 
+  @discardableResult
   fileprivate func rows(_ sql: StaticString, bound values: [SQLValue]) throws(StoreError) -> [[SQLValue]] {
     try connection.rows(sql, values)
   }
@@ -134,6 +135,11 @@ package struct TenantRows {
   }
 
   package var changes: Int { session.changes }
+
+  /// Until this transaction ends, others that ask for the same wait: for what counts on from the last row.
+  package func lock() throws(StoreError) {
+    try session.rows("UPDATE tenants SET name = name WHERE id = ?1", bound: [.id(tenant)])
+  }
 
   static func isScoped(_ sql: String) -> Bool {
     if sql.contains("tenant_id = ?1") { return true }

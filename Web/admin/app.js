@@ -11,28 +11,31 @@ import { users } from "./pages/users.js";
 import { account } from "./pages/account.js";
 import { audit, errors, configuration, retention } from "./pages/records.js";
 
-/** Name, heading, the right it takes, how it is shown. A page gives a function that ends it, or nothing. */
+/** Name, heading, the right it takes, how it is shown, and whether it is of the whole agent and not of a tenant. A page gives a function that ends it, or nothing. */
 const pages = [
   ["dashboard", "Dashboard", "calls:read", dashboard],
   ["calls", "Calls", "history:read", calls],
   ["call", null, "admin:read", call],
   ["keys", "API keys", "admin:read", keys],
   ["users", "Users", "admin:read", users],
-  ["errors", "Errors", "admin:read", errors],
+  ["errors", "Errors", "admin:read", errors, true],
   ["audit", "Audit", "admin:read", audit],
-  ["configuration", "Configuration", "admin:read", configuration],
-  ["retention", "Retention", "admin:read", retention],
+  ["configuration", "Configuration", "admin:read", configuration, true],
+  ["retention", "Retention", "admin:read", retention, true],
   ["account", null, null, account],
 ];
 
+const isOpen = ([, , right, , isWhole]) => (!right || may(right)) && (!isWhole || me.whole_agent);
 const main = document.getElementById("main");
 const top = document.getElementById("top");
 const line = document.getElementById("live");
 let end = null;
+let shown = 0;
 
 async function show() {
   end?.();
   end = null;
+  const mine = ++shown;
   top.hidden = !me;
   if (!me) {
     live.stop();
@@ -40,7 +43,7 @@ async function show() {
     return;
   }
   const [wanted, ...rest] = location.hash.replace(/^#\//, "").split("/");
-  const known = pages.find(([name, , right]) => name === wanted && (!right || may(right)));
+  const known = pages.find((page) => page[0] === wanted && isOpen(page));
   const chosen = me.must_change_password ? pages.at(-1) : known ?? pages.find(([, , right]) => right && may(right)) ?? pages.at(-1);
   frame(chosen);
   if (may("events:read")) live.start();
@@ -48,14 +51,16 @@ async function show() {
   main.replaceChildren(place);
   document.title = `${chosen[1] ?? "Sidetone"} · Sidetone`;
   try {
-    end = await chosen[3](place, ...rest.map(decodeURIComponent)) ?? null;
+    const over = await chosen[3](place, ...rest.map(decodeURIComponent)) ?? null;
+    // Somebody went on while this page was loading: it ends before it began.
+    if (mine === shown) end = over; else over?.();
   } catch (error) {
     place.replaceChildren(h("p", { class: "wrong", role: "alert" }, error.message));
   }
 }
 
 function frame([current]) {
-  const links = pages.filter(([, heading, right]) => heading && may(right)).map(([name, heading]) =>
+  const links = pages.filter((page) => page[1] && isOpen(page)).map(([name, heading]) =>
     h("a", { href: `#/${name}`, "aria-current": name === current ? "page" : null }, heading));
   document.getElementById("nav").replaceChildren(...links);
   document.getElementById("who").textContent = `${me.username} · ${me.role}`;

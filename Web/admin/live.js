@@ -11,6 +11,7 @@ let attempt = 0;
 let timer = 0;
 let state = "off";
 let events = 0;
+let round = 0;
 
 /** Called with `{kind: "calls" | "state" | "event", …}`; gives the function that ends it. */
 export function watch(watcher) {
@@ -29,13 +30,14 @@ function become(next) {
 }
 
 export function start() {
-  if (socket || timer) return;
+  if (state !== "off") return;
   begin();
 }
 
 export function stop() {
   clearTimeout(timer);
   timer = 0;
+  round += 1;
   const old = socket;
   socket = null;
   position = null;
@@ -48,8 +50,9 @@ async function begin() {
   timer = 0;
   become("connecting");
   try {
+    const mine = round;
     if (position === null) await snapshot();
-    open();
+    if (mine === round) open();
   } catch (error) {
     if (error.status === 401) return;
     again();

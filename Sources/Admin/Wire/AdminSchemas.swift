@@ -23,7 +23,8 @@ enum AdminSchema {
   static let session = Schema.object(
     [
       ("id", .string), ("username", .string), ("role", role), ("tenant_id", .string), ("rights", .array(scope)),
-      ("must_change_password", .boolean), ("totp", .boolean), ("csrf_token", .string), ("expires_at", time),
+      ("must_change_password", .boolean), ("totp", .boolean), ("whole_agent", .boolean), ("csrf_token", .string),
+      ("expires_at", time),
       ("token", .string),
     ], required: ["id", "username", "role", "tenant_id", "rights", "csrf_token", "expires_at"])
   static let passwordChange = whole([("password", .string), ("new_password", .string)])

@@ -1,24 +1,27 @@
 // What goes on now: the calls, the links with what is wrong and what to do, the hours behind us, the agent's own cost.
 
-import { get, may, post } from "../api.js";
+import { get, may, me, post } from "../api.js";
 import { bars, button, card, clock, h, moment, number, pill, size, spark, span, table, toast, words } from "../draw.js";
 import { eventCount, liveCalls, watch } from "../live.js";
 
 const tones = { active: "good", ringing: "warn", queued: "warn", held: "warn", parked: "warn", up: "good", down: "bad", connecting: "warn", ok: "good", degraded: "warn" };
 
+/** The agent itself is for who administers its default tenant. */
+const isWhole = () => may("admin:read") && me.whole_agent;
+
 export function dashboard(place) {
   const [callsBox, linksBox, hoursBox, costBox] = [h("div", { id: "live-calls" }), h("div"), h("div"), h("div")];
   place.append(h("h1", {}, "Dashboard"), h("div", { class: "grid" },
     h("section", { class: "card wide" }, h("h2", { id: "calls-heading" }, "Calls now"), callsBox),
-    may("admin:read") && h("section", { class: "card" }, h("h2", {}, "Links and health"), linksBox),
-    may("admin:read") && h("section", { class: "card" }, h("h2", {}, "This agent"), costBox),
+    isWhole() && h("section", { class: "card" }, h("h2", {}, "Links and health"), linksBox),
+    isWhole() && h("section", { class: "card" }, h("h2", {}, "This agent"), costBox),
     may("history:read") && h("section", { class: "card wide" }, h("h2", {}, "The last 24 hours"), hoursBox)));
   const rates = [];
   let seen = eventCount();
   let before = null;
   const showCalls = () => callsBox.replaceChildren(callTable());
   const showAgent = async () => {
-    if (!may("admin:read")) return;
+    if (!isWhole()) return;
     const now = await get("api/overview").catch(() => null);
     if (!now) return;
     linksBox.replaceChildren(...links(now));
