@@ -72,6 +72,39 @@ import Testing
     #expect(try rows("/admin/api/keys", ada).allSatisfy { $0["revoked_at"] == .null })
   }
 
+  @Test func theAgentItselfIsForItsOwnAdministrators() throws {
+    let cast = try Cast()
+    try cast.addPerson("eve", "admin", tenant: "globex")
+    let eve = try cast.signIn("eve")
+    for (method, path) in [
+      ("GET", "overview"), ("GET", "health"), ("GET", "errors"), ("GET", "config"), ("GET", "retention"),
+      ("POST", "retention/prune"), ("POST", "links/asterisk/reconnect"),
+    ] {
+      let answer = Client.get(
+        cast.agent.port, "/admin/api/" + path, key: eve, method: method, body: method == "POST" ? "{}" : nil)
+      #expect(answer.status == 403 && answer.body.contains("not-your-tenant"), "\(path): \(answer)")
+    }
+  }
+
+  @Test func nobodyHandsOutRightsThatTheyLack() throws {
+    let cast = try Cast()
+    let (port, narrow) = (cast.agent.port, try cast.addKey(["admin"]))
+    let strong = try cast.tell(["keys", "create", "--name", "s", "--scopes", "calls:control", "--json"])
+    let id = try JSONValue(parsing: Array(strong.utf8))["id"]?.string ?? ""
+    try cast.addPerson("ada", "admin")
+    let users = try JSONValue(parsing: Array(Client.get(port, "/admin/api/users", key: narrow).body.utf8))
+    let ada = users["data"]?.array?.first?["id"]?.string ?? ""
+    let person = "{\"username\":\"eve\",\"password\":\"\(Cast.password)\",\"role\":\"admin\"}"
+    for (method, path, body) in [
+      ("POST", "keys/\(id)/rotate", "{}"), ("POST", "users", person),
+      ("PATCH", "users/\(ada)", "{\"password\":\"another-Tram-92\"}"), ("DELETE", "users/\(ada)", "{}"),
+      ("POST", "keys", "{\"name\":\"x\",\"scopes\":[\"calls:control\"]}"),
+    ] {
+      #expect(
+        Client.get(port, "/admin/api/" + path, key: narrow, method: method, body: body).status == 403, "\(path)")
+    }
+  }
+
   // MARK: Shapes
 
   @Test func everyAnswerHasTheShapeThatTheDocumentSays() throws {

@@ -103,6 +103,26 @@ import Testing
     #expect(try await exchange(port, "") == "")
   }
 
+  @Test @LoopActor func aConnectionThatKeepsAskingIsKept() async throws {
+    var config = HTTPServerConfig()
+    config.idleTimeout = .milliseconds(1500)
+    let (server, port) = try server(config)
+    defer { server.drain() }
+    let stream = try Stream.connect(host: "127.0.0.1", port: port)
+    let answers: Int = try await eventually("ten answers over four seconds") { done in
+      var answers = 0
+      @LoopActor func ask() { stream.write(Array("GET /calls/1/x HTTP/1.1\r\nHost: a\r\n\r\n".utf8)) }
+      stream.onEnd = { _ in done(answers) }
+      stream.onBytes = { _ in
+        answers += 1
+        if answers == 10 { done(answers) } else { LoopActor.loop.after(.milliseconds(400)) { ask() } }
+      }
+      ask()
+    }
+    #expect(answers == 10)
+    stream.close()
+  }
+
   @Test @LoopActor func aDrainingServerAnswersWhatIsUnderWayAndCloses() async throws {
     let (server, port) = try server()
     server.router.add(

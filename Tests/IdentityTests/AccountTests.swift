@@ -162,6 +162,75 @@ import Testing
         == .viewer)
   }
 
+  @Test(arguments: Engine.allCases) @LoopActor
+  func aNameIsTakenInEveryCase(_ engine: Engine) async throws {
+    let place = try engine.makePlace()
+    let (one, other) = (try await Rooms.identity(at: place), try await Rooms.identity(at: place))
+    _ = try await person(one, "Bob")
+    await #expect(throws: AccountError.nameTaken) { try await person(one, "bob") }
+    // Another agent on the same state has not heard of it, and is told by the state.
+    await #expect(throws: AccountError.nameTaken) { try await person(other, "bob") }
+    #expect(try await Rooms.identity(at: place).accounts.user(named: "BOB") != nil)
+  }
+
+  @Test(arguments: Engine.allCases) @LoopActor
+  func whatAnotherAgentChangedIsNotUndoneByALogin(_ engine: Engine) async throws {
+    let place = try engine.makePlace()
+    let one = try await Rooms.identity(at: place)
+    let ada = try await person(one)
+    _ = try await person(one, "bob")
+    let other = try await Rooms.identity(at: place)
+    _ = try await one.accounts.update(ada.id, of: Self.tenant, role: nil, isDisabled: true, by: Self.me)
+    await #expect(throws: AccountError.changedElsewhere) { try await signIn(other, Self.password.reveal()) }
+    #expect(try await Rooms.identity(at: place).accounts.user(named: "ada")?.disabledAt != nil)
+  }
+
+  @Test @LoopActor func twoAdministratorsCannotDemoteEachOtherAtOnce() async throws {
+    let identity = try await Rooms.identity(.sqlite)
+    let (ada, bob) = (try await person(identity), try await person(identity, "bob"))
+    let refused: Int = try await eventually("both answers") { done in
+      var (answers, refused) = (0, 0)
+      for user in [ada, bob] {
+        LoopActor.begin {
+          do {
+            _ = try await identity.accounts.update(
+              user.id, of: Self.tenant, role: .viewer, isDisabled: nil, by: Self.me)
+          } catch { refused += 1 }
+          answers += 1
+          if answers == 2 { done(refused) }
+        }
+      }
+    }
+    #expect(refused == 1)
+  }
+
+  @Test @LoopActor func anAuthenticatorIsNotReplacedWithoutItself() async throws {
+    let identity = try await Rooms.identity(.sqlite)
+    let user = try await person(identity)
+    let step = Timestamp.now().microseconds / 30_000_000
+    let (mine, theirs) = (identity.accounts.proposeTOTP(), identity.accounts.proposeTOTP())
+    try await identity.accounts.setTOTP(user, mine, code: TOTP.digits(mine, step), by: Self.me)
+    await #expect(throws: AccountError.self) {
+      try await identity.accounts.setTOTP(user, theirs, code: TOTP.digits(theirs, step), by: Self.me)
+    }
+    #expect(identity.accounts.user(user.id, of: Self.tenant)?.totpSecret == mine)
+  }
+
+  @Test @LoopActor func whatAPersonsKeyOpenedEndsWithTheirRights() async throws {
+    let identity = try await Rooms.identity(.sqlite)
+    let user = try await person(identity)
+    let text = try await identity.renewUserKey(user, by: Self.me).reveal()
+    let key = try #require(identity.keys.find(text, .user))
+    var ended: [UUID] = []
+    identity.onEnded { ended.append($0) }
+    try await identity.accounts.setPassword(
+      user.id, of: Self.tenant, to: Secret("another-Tram-92"), mustChange: true, by: Self.me)
+    #expect(ended == [user.id, key.id])
+    let session = try await identity.sessions.issue(to: user).session
+    try await identity.sessions.end(session)
+    #expect(ended.last == session.id)
+  }
+
   // MARK: Keys
 
   @Test(arguments: Engine.allCases) @LoopActor

@@ -87,6 +87,23 @@ import Testing
     #expect(status { () throws(APIError) in try gate.authorise(opening, .right("events:read"), peer: "x") } == 401)
   }
 
+  @Test @LoopActor func aKeyOfSomebodyWhoMustChangeTheirPasswordOpensNothing() async throws {
+    let room = try await identity()
+    let gate = gate(room)
+    let user = try await room.accounts.create(
+      "ada", role: .admin, password: Secret("violet-Tram-91"), tenant: Self.tenant, mustChange: false, by: Self.me)
+    let key = try await room.renewUserKey(user, by: Self.me).reveal()
+    func asked() -> Int {
+      status { () throws(APIError) in
+        try gate.authorise(request([("X-API-Key", key)]), .right("calls:read"), peer: "x")
+      }
+    }
+    #expect(asked() == 200)
+    try await room.accounts.setPassword(
+      user.id, of: Self.tenant, to: Secret("another-Tram-92"), mustChange: true, by: Self.me)
+    #expect(asked() == 403)
+  }
+
   @Test @LoopActor func nobodyIsAnonymousUnlessTheAdministratorSaysSo() async throws {
     let ring = try await identity()
     let open = gate(ring, anonymous: true)

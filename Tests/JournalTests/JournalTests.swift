@@ -140,6 +140,21 @@ import Testing
     #expect(throws: SQLiteError.self) { try JournalFile(path: path) }
   }
 
+  @Test @LoopActor func whatDidNotFitWhileTheDiskWasSlowIsSaidOnceItIsThrough() async throws {
+    let journal = try await Journal.open(path: folder + "/slow.db")
+    var large = call(1)
+    large.from = Number(raw: String(repeating: "5", count: 1 << 20))
+    let said: String? = try await eventually("the journal to write again") { done in
+      journal.onWritable = { isWritable, reason in if isWritable { done(reason) } }
+      // All within one turn: nothing of it can be on disk yet.
+      var number: UInt64 = 1
+      while journal.offer([event(number, call: large)]) { number += 1 }
+    }
+    #expect(said == "lost 1")
+    let losses = try await journal.losses()
+    #expect(losses.map(\.count) == [1])
+  }
+
   @Test @LoopActor func whatArrivesDuringACommitGoesIntoTheNext() async throws {
     let journal = try await Journal.open(path: folder + "/h.db")
     let events = (1...500).map { event($0) }
