@@ -116,7 +116,9 @@ let checks: [Target] = [
     "Agent",
     of: ["Agent", "AsteriskSource", "Config", "Log", "SQLite", "Loop", "Basics", "HTTP", "JSON"]),
   tests("Browser", of: ["Stagecraft", "Loop", "WebSocket", "JSON", "Basics"]),
-  tests("EndToEnd", of: ["Stagecraft", "Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
+  tests(
+    "EndToEnd",
+    of: ["Stagecraft", "Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
 ]
 
 let package = Package(

@@ -30,9 +30,10 @@ final class Browser {
     browser.session = try await eventually("the browser's line") { done in
       WebSocketClient.open(stream, host: String(parts[0]), target: "/" + parts[1], messageLimit: 64 << 20) { done($0) }
     }.get()
-    browser.session?.receive({ message in
-      if case .text(let bytes) = message { browser.received(bytes) }
-    }) { _, _ in }
+    browser.session?.receive(
+      { message in
+        if case .text(let bytes) = message { browser.received(bytes) }
+      }, onEnd: { _, _ in })
     return browser
   }
 
