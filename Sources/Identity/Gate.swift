@@ -102,10 +102,9 @@ package final class Gate {
   }
 
   private func bearer(_ header: String) throws(APIError) -> Caller {
-    guard let blank = header.utf8.firstIndex(of: 32), String(header[..<blank]).isEqualWithoutCase(to: "bearer") else {
-      throw Self.invalid
-    }
-    let text = String(header[header.index(after: blank)...]).trimmed
+    let scheme = header.utf8.prefix(7)
+    guard scheme.count == 7, scheme.elementsEqual("bearer ".utf8, by: { $0 | 32 == $1 }) else { throw Self.invalid }
+    let text = String(header[scheme.endIndex...]).trimmed
     guard text.utf8.contains(46) else { return try key(text, .relay) }
     return try person(text).caller
   }

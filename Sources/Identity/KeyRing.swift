@@ -17,7 +17,8 @@ package final class KeyRing {
   private let secret: ServerSecret
   /// By the first half of the hash: a request looks one up without an array of its own.
   private var keys: [UUID: StoredKey] = [:]
-  private var used: [UUID: Timestamp] = [:]
+  /// Keys that were used since that was last written down.
+  private var used: Set<UUID> = []
   /// Told the ids of keys that stopped being valid, so that open connections end.
   package var onRevoked: @LoopActor (UUID) -> Void = { _ in }
 
@@ -115,7 +116,7 @@ package final class KeyRing {
     keys.values.filter { $0.tenant == tenant }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
       .map { key in
         var key = key
-        key.lastUsedAt = used[key.id] ?? key.lastUsedAt
+        if used.contains(key.id) { key.lastUsedAt = Timestamp.now() }
         return key
       }
   }
@@ -125,7 +126,7 @@ package final class KeyRing {
   package func find(_ text: String, _ kind: StoredKey.Kind?) -> StoredKey? {
     guard text.utf8.count <= 200, let key = keys[StoredKey.lookup(text)], kind == nil || kind == key.kind, isValid(key)
     else { return nil }
-    used[key.id] = Timestamp.now()
+    used.insert(key.id)
     return key
   }
 
@@ -149,14 +150,14 @@ package final class KeyRing {
 
   /// Writes down when keys were last used; called now and then, so that use costs no write of its own.
   package func saveUses() async {
-    let batch = used.compactMap { id, at in
-      keys.values.first { $0.id == id }.map { (id: id, tenant: $0.tenant, at: at) }
-    }
-    guard !batch.isEmpty, (try? await store.noteUse(batch)) != nil else { return }
+    let now = Timestamp.now()
+    let batch = keys.values.filter { used.contains($0.id) }.map { (id: $0.id, tenant: $0.tenant, at: now) }
+    used = []
     for (id, _, at) in batch {
       for (lookup, key) in keys where key.id == id { keys[lookup]?.lastUsedAt = at }
-      if used[id] == at { used[id] = nil }
     }
+    // What could not be written is written with the next use.
+    if !batch.isEmpty { try? await store.noteUse(batch) }
   }
 }
 
