@@ -25,7 +25,7 @@ final class HTTPConnection {
     self.isOperator = isOperator
     peer = isOperator ? "operator" : stream.peerAddress
     parser = HTTPParser(limits: server.config.limits)
-    deadline = Moment.now() + server.config.headTimeout
+    deadline = server.now() + server.config.headTimeout
     stream.queueLimit = 16 << 20
     stream.onBytes = { [unowned self] bytes in received(bytes) }
     stream.onEnd = { [unowned self] _ in server.forget(self) }
@@ -84,7 +84,7 @@ final class HTTPConnection {
   private func wait(for debt: Owed, _ timeout: Duration) {
     guard owed != debt else { return }
     owed = debt
-    deadline = Moment.now() + timeout
+    deadline = server.now() + timeout
   }
 
   private func refuse(_ fault: HTTPFault) {
@@ -164,7 +164,7 @@ final class HTTPConnection {
     send(response, keepAlive: keepAlive, isHead: request.method == "HEAD")
     isAnswering = false
     isFinished = !keepAlive
-    (owed, deadline) = (.nextRequest, Moment.now() + server.config.idleTimeout)
+    (owed, deadline) = (.nextRequest, server.now() + server.config.idleTimeout)
     if !isHeldBack { stream.resumeReading() }
   }
 
@@ -193,7 +193,7 @@ final class HTTPConnection {
     if isAnswering { return }
     if stream.queuedBytes > 0, stream.queuedBytes < queuedAtDeadline {
       // It still reads what it is owed, slowly.
-      (queuedAtDeadline, deadline) = (stream.queuedBytes, Moment.now() + server.config.idleTimeout)
+      (queuedAtDeadline, deadline) = (stream.queuedBytes, server.now() + server.config.idleTimeout)
       return
     }
     guard parser.isMidRequest, !isFinished else { return stream.close() }

@@ -1,6 +1,6 @@
 // The HTTP server: listeners, their connections, and the clock that ends what takes too long.
 
-internal import Basics
+package import Basics
 internal import Crypto
 package import Loop
 
@@ -33,10 +33,13 @@ package final class HTTPServer {
   private var dateLine = DateLine()
   private var requestCount: UInt64 = 0
   private let instance = Hex.encode(Random.bytes(4))
+  /// By which clients are late.
+  let now: @LoopActor () -> Moment
 
-  package init(router: Router, config: HTTPServerConfig = HTTPServerConfig()) {
-    self.router = router
-    self.config = config
+  package init(
+    router: Router, config: HTTPServerConfig = HTTPServerConfig(), now: @escaping @LoopActor () -> Moment = Moment.now
+  ) {
+    (self.router, self.config, self.now) = (router, config, now)
   }
 
   /// Listens here too; gives the port.
@@ -71,17 +74,22 @@ package final class HTTPServer {
     return RequestID(instance: instance, number: requestCount)
   }
 
-  /// Once a second while anybody is connected: end what is past its deadline.
+  /// Once a second while anybody is connected.
   private func sweepSoon() {
     guard !isSweeping else { return }
     isSweeping = true
     // Strong on purpose: a weak reference would slow every request by a side table. The sweep ends with the last client.
     LoopActor.loop.after(.seconds(1)) { [self] in
       isSweeping = false
-      let now = Moment.now()
-      for connection in connections.values where connection.deadline < now { connection.timeOut() }
+      sweep()
       if !connections.isEmpty { sweepSoon() }
     }
+  }
+
+  /// Ends or refuses whoever is late.
+  package func sweep() {
+    let now = now()
+    for connection in connections.values where connection.deadline < now { connection.timeOut() }
   }
 
   /// Takes no more connections, closes the idle ones, and answers what is under way with `Connection: close`.

@@ -37,16 +37,10 @@ package struct Visitor: Sendable {
 
 @LoopActor
 package final class Accounts {
-  /// Passwords that may wait for the worker.
-  package nonisolated static let queueLimit = 8
-
   private let store: IdentityStore
   package let sessions: Sessions
-  private let worker: Worker
-  private let pacer = Pacer()
+  private let passwords: PasswordWork
   private let turn = Turn()
-  private var passwordsWaiting = 0
-  private let cost: Int
   private var throttle: LoginThrottle
   private var users: [UUID: StoredUser] = [:]
   private var byName: [String: UUID] = [:]
@@ -57,7 +51,8 @@ package final class Accounts {
   var onStale: @LoopActor () -> Void = {}
 
   package init(store: IdentityStore, sessions: Sessions, loginsPerMinute: Int, cost: Int, worker: Worker) {
-    (self.store, self.sessions, self.cost, self.worker) = (store, sessions, cost, worker)
+    (self.store, self.sessions) = (store, sessions)
+    passwords = PasswordWork(worker: worker, cost: cost)
     throttle = LoginThrottle(perMinute: loginsPerMinute)
   }
 
@@ -102,8 +97,7 @@ package final class Accounts {
       throw .locked(seconds: seconds)
     }
     let known = user(named: name)
-    // A name that nobody has takes as long as a wrong password.
-    let isRight = try await check(password, known?.passwordHash ?? Self.nobody(cost))
+    let isRight = try await passwords.check(password, known?.passwordHash)
     guard isRight, let known, known.disabledAt == nil else { throw refused(name, known, visitor) }
     if known.totpSecret != nil, code?.isEmpty ?? true { throw .codeNeeded }
     do throws(AccountError) {
@@ -142,30 +136,6 @@ package final class Accounts {
     return .wrongCredentials
   }
 
-  /// A well-formed hash that no password has.
-  private nonisolated static func nobody(_ cost: Int) -> String {
-    "$2b$\(cost < 10 ? "0" : "")\(cost)$" + String(repeating: ".", count: 53)
-  }
-
-  private func check(_ password: Secret<String>, _ hash: String) async throws(AccountError) -> Bool {
-    try await onWorker { Bcrypt.verify(Array(password.reveal().utf8), hash) }
-  }
-
-  private func hash(_ password: Secret<String>) async throws(AccountError) -> String {
-    let cost = cost
-    guard let hash = try await onWorker({ Bcrypt.hash(password, cost: cost) }) else {
-      throw .badField("password", "cannot be hashed")
-    }
-    return hash
-  }
-
-  private func onWorker<T: Sendable>(_ work: @escaping @Sendable () -> T) async throws(AccountError) -> T {
-    guard passwordsWaiting < Self.queueLimit else { throw .busy }
-    passwordsWaiting += 1
-    defer { passwordsWaiting -= 1 }
-    return await worker.run { [pacer] () throws(Never) in pacer.run(work) }
-  }
-
   // MARK: The first administrator
 
   /// A token with which the first administrator of the default tenant is made, within a day. The one before is void.
@@ -192,7 +162,7 @@ package final class Accounts {
     try checkName(username)
     try checkRules(password, username)
     var user = Self.newUser(Self.homeTenant, username, .admin)
-    user.passwordHash = try await hash(password)
+    user.passwordHash = try await passwords.hash(password)
     let (made, note) = (user, visitor.note("admin.claimed", username))
     guard try await stored({ try await self.store.claim(digest, for: made, note) }) else { throw .wrongCredentials }
     remember(made)
@@ -210,7 +180,7 @@ package final class Accounts {
     try checkName(username)
     try checkRules(password, username)
     var user = Self.newUser(tenant, username, role)
-    user.passwordHash = try await hash(password)
+    user.passwordHash = try await passwords.hash(password)
     user.mustChangePassword = mustChange
     let (made, note) = (user, visitor.note("user.created", username, "role \(role.rawValue)"))
     try await stored { try await self.store.insert(made, note) }
@@ -227,7 +197,7 @@ package final class Accounts {
     if let seconds = throttle.wait(account: user.username, address: visitor.address, at: Moment.now()) {
       throw .locked(seconds: seconds)
     }
-    guard try await check(current, user.passwordHash ?? Self.nobody(cost)) else {
+    guard try await passwords.check(current, user.passwordHash) else {
       throttle.failed(account: user.username, address: visitor.address, at: Moment.now())
       throw .wrongCredentials
     }
@@ -243,7 +213,7 @@ package final class Accounts {
   ) async throws(AccountError) {
     guard let user = user(id, of: tenant) else { throw .notFound }
     try checkRules(password, user.username)
-    let hash = try await hash(password)
+    let hash = try await passwords.hash(password)
     try await change(id, of: tenant, visitor.note("user.password", user.username)) { user throws(AccountError) in
       guard old == nil || user.passwordHash == old else { throw .wrongCredentials }
       user.passwordHash = hash

@@ -164,12 +164,9 @@ import Testing
   }
 
   private func someCall(_ port: Int, _ token: String) throws -> String {
-    for _ in 0..<200 {
-      let page = Client.get(port, "/relay/call-history?limit=1", key: token).body
-      if let id = try JSONValue(parsing: Array(page.utf8))["data"]?.array?.first?["id"]?.string { return id }
-      usleep(50_000)
-    }
-    return ""
+    let ended = try #require(Client.event(port, key: token) { $0.contains("call.ended") })
+    let subject = try JSONValue(parsing: Array(ended.utf8))["subject"]?.string
+    return String(try #require(subject).dropFirst("call/".count))
   }
 
   private func first(_ port: Int, _ token: String, _ kind: String, named name: String? = nil) throws -> String {

@@ -8,27 +8,30 @@ import Testing
 @Suite(.serialized) struct ServerTests {
   init() { _ = LoopThread.isRunning }
 
-  @LoopActor private func server(_ config: HTTPServerConfig = HTTPServerConfig()) throws -> (HTTPServer, Int) {
-    let echo = Route(
+  @LoopActor private func server() throws -> (HTTPServer, Int) {
+    let server = HTTPServer(router: Router(Self.routes))
+    return (server, try server.listen(at: .tcp(host: "127.0.0.1", port: 0)))
+  }
+
+  @LoopActor fileprivate static let routes = [
+    Route(
       "POST", "/echo", "", tag: "", access: .open,
-      handler: .now { context in .response(HTTPResponse(body: context.request.body)) })
-    let slow = Route(
+      handler: .now { context in .response(HTTPResponse(body: context.request.body)) }),
+    Route(
       "GET", "/later", "", tag: "", access: .open,
       handler: .later { _ in
         await LoopActor.loop.sleep(for: .milliseconds(50))
         return .response(.text("later"))
-      })
-    let name = Route(
+      }),
+    Route(
       "GET", "/calls/{id}/x", "", tag: "", access: .open,
-      handler: .now { context in .response(.text(context.path["id"] ?? "")) })
-    let server = HTTPServer(router: Router([echo, slow, name]), config: config)
-    return (server, try server.listen(at: .tcp(host: "127.0.0.1", port: 0)))
-  }
+      handler: .now { context in .response(.text(context.path["id"] ?? "")) }),
+  ]
 
   /// Sends the text and gives all that comes until the server closes.
-  @LoopActor private func exchange(_ port: Int, _ text: String, within seconds: Double = 10) async throws -> String {
+  @LoopActor private func exchange(_ port: Int, _ text: String) async throws -> String {
     let stream = try Stream.connect(host: "127.0.0.1", port: port)
-    return try await eventually("the answer", within: seconds) { done in
+    return try await eventually("the answer") { done in
       var received: [UInt8] = []
       stream.onBytes = { received.append(contentsOf: $0) }
       stream.onEnd = { _ in done(String(decoding: received, as: UTF8.self)) }
@@ -92,35 +95,46 @@ import Testing
     #expect(answer.hasSuffix("body"))
   }
 
-  @Test @LoopActor func slowSendersAreRefusedWith408() async throws {
-    var config = HTTPServerConfig()
-    (config.headTimeout, config.bodyTimeout) = (.milliseconds(100), .milliseconds(100))
-    let (server, port) = try server(config)
-    defer { server.drain() }
-    for start in ["GET / HT", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"] {
-      #expect(try await exchange(port, start).hasPrefix("HTTP/1.1 408"))
+  // MARK: Lateness, by a clock that only the test moves
+
+  /// Each begins something behind a request that is answered; who has begun nothing is owed no refusal.
+  @Test(arguments: [
+    ("GET / HT", true), ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab", true), ("", false),
+  ])
+  @LoopActor func slowSendersAreRefusedWith408(_ beginning: String, _ isRefused: Bool) async throws {
+    let late = try LateServer()
+    defer { late.server.drain() }
+    let answer: String = try await eventually("the end of the connection") { done in
+      var text = ""
+      let stream = late.connect {
+        text += $0
+        late.pass(.seconds(76))
+      } onEnd: {
+        done(text)
+      }
+      stream?.write(Array(("GET /calls/1/x HTTP/1.1\r\nHost: a\r\n\r\n" + beginning).utf8))
     }
-    #expect(try await exchange(port, "") == "")
+    #expect(answer.contains("HTTP/1.1 408") == isRefused)
   }
 
   @Test @LoopActor func aConnectionThatKeepsAskingIsKept() async throws {
-    var config = HTTPServerConfig()
-    config.idleTimeout = .milliseconds(1500)
-    let (server, port) = try server(config)
-    defer { server.drain() }
-    let stream = try Stream.connect(host: "127.0.0.1", port: port)
-    let answers: Int = try await eventually("ten answers over four seconds") { done in
+    let late = try LateServer()
+    defer { late.server.drain() }
+    let answers: Int = try await eventually("the end of a client that stopped asking") { done in
       var answers = 0
-      @LoopActor func ask() { stream.write(Array("GET /calls/1/x HTTP/1.1\r\nHost: a\r\n\r\n".utf8)) }
-      stream.onEnd = { _ in done(answers) }
-      stream.onBytes = { _ in
+      var stream: LoopStream?
+      @LoopActor func ask() { stream?.write(Array("GET /calls/1/x HTTP/1.1\r\nHost: a\r\n\r\n".utf8)) }
+      stream = late.connect { _ in
         answers += 1
-        if answers == 10 { done(answers) } else { LoopActor.loop.after(.milliseconds(400)) { ask() } }
+        // Ten times two thirds of what an idle client may take, then more than all of it.
+        late.pass(.seconds(answers < 10 ? 50 : 76))
+        if answers < 10 { ask() }
+      } onEnd: {
+        done(answers)
       }
       ask()
     }
     #expect(answers == 10)
-    stream.close()
   }
 
   @Test @LoopActor func aDrainingServerAnswersWhatIsUnderWayAndCloses() async throws {
@@ -135,5 +149,34 @@ import Testing
         }))
     let answer = try await exchange(port, "GET /drain HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(answer.contains("Connection: close") && answer.hasSuffix("later"))
+  }
+}
+
+/// A server whose time stands still unless the test lets it pass.
+@LoopActor
+private final class LateServer {
+  let server: HTTPServer
+  private let clock = Clock()
+  private let port: Int
+
+  @LoopActor private final class Clock {
+    var time = Moment.now()
+  }
+
+  init() throws {
+    server = HTTPServer(router: Router(ServerTests.routes)) { [clock] in clock.time }
+    port = try server.listen(at: .tcp(host: "127.0.0.1", port: 0))
+  }
+
+  func pass(_ span: Duration) {
+    clock.time = clock.time + span
+    server.sweep()
+  }
+
+  func connect(_ onText: @escaping @LoopActor (String) -> Void, onEnd: @escaping @LoopActor () -> Void) -> LoopStream? {
+    let stream = try? LoopStream.connect(host: "127.0.0.1", port: port)
+    stream?.onBytes = { onText(String(decoding: $0, as: UTF8.self)) }
+    stream?.onEnd = { _ in onEnd() }
+    return stream
   }
 }

@@ -1,5 +1,6 @@
 // The real binary, as an administrator would start it.
 
+internal import Basics
 package import Foundation
 internal import Glibc
 internal import TestSupport
@@ -140,28 +141,32 @@ package enum Client {
 
   /// Sends the bytes and reads until the server closes; optionally says first that no more will be sent.
   package static func talk(_ port: Int, _ bytes: [UInt8], isHalfClosing: Bool = false) -> [UInt8] {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = UInt16(port).bigEndian
-    address.sin_addr.s_addr = inet_addr("127.0.0.1")
-    let isConnected = withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+    guard let socket = PlainSocket(port) else { return [] }
+    socket.send(bytes)
+    if isHalfClosing { socket.finish() }
+    var answer: [UInt8] = []
+    while let more = socket.receive() { answer += more }
+    return answer
+  }
+
+  /// Reads the events of the journal from the first, and then as they happen, until one is what is waited for.
+  /// - Returns: that event as it came; nil when none did within a minute.
+  package static func event(
+    _ port: Int, key: String, where isMeant: (_ json: String) -> Bool
+  ) -> String? {
+    guard let socket = PlainSocket(port, patience: 60) else { return nil }
+    let end = Moment.now() + .seconds(60)
+    let wants = "Accept: text/event-stream\r\nAuthorization: Bearer \(key)"
+    socket.send(Array("GET /relay/events?after=0 HTTP/1.1\r\nHost: test\r\n\(wants)\r\n\r\n".utf8))
+    var text = ""
+    while Moment.now() < end, let more = socket.receive() {
+      text += String(decoding: more, as: UTF8.self)
+      while let end = text.firstIndex(of: "\n") {
+        let line = text[..<end]
+        text.removeSubrange(...end)
+        if line.hasPrefix("data:"), isMeant(String(line.dropFirst(5))) { return String(line.dropFirst(5)) }
       }
     }
-    guard isConnected == 0 else { return [] }
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let sent = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-      guard sent > 0 else { break }
-      rest = rest.dropFirst(sent)
-    }
-    if isHalfClosing { shutdown(descriptor, Int32(SHUT_WR)) }
-    var answer: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65_536)
-    while case let size = recv(descriptor, &chunk, chunk.count, 0), size > 0 { answer += chunk[..<size] }
-    return answer
+    return nil
   }
 }

@@ -21,7 +21,7 @@ package struct Stuck: Error {
 /// Awaits a value that a callback gives, for at most `seconds`.
 @LoopActor
 package func eventually<T: Sendable>(
-  _ what: String, within seconds: Double = 20, _ body: @LoopActor (@escaping @LoopActor (T) -> Void) -> Void
+  _ what: String, within seconds: Double = 60, _ body: @LoopActor (@escaping @LoopActor (T) -> Void) -> Void
 ) async throws -> T {
   let result: Result<T, Stuck> = await withCheckedContinuation { continuation in
     var isDone = false
