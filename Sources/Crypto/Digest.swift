@@ -34,13 +34,15 @@ package enum Digest {
     return out
   }
 
-  /// The first 128 bits of SHA-256, for identifiers; `bytes` is hashed in place without copying.
-  package static func sha256Halves(_ bytes: [UInt8]) -> (UInt64, UInt64) {
+  /// The first 128 bits of SHA-256, for identifiers and for looking keys up: in place, without memory of its own.
+  package static func sha256Halves(_ bytes: UnsafeRawBufferPointer) -> (UInt64, UInt64) {
     var out: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-    withUnsafeMutableBytes(of: &out) { out in
-      _ = SHA256(bytes, bytes.count, out.bindMemory(to: UInt8.self).baseAddress)
-    }
+    withUnsafeMutableBytes(of: &out) { sidetone_sha256(bytes.baseAddress, bytes.count, $0.baseAddress) }
     return (UInt64(bigEndian: out.0), UInt64(bigEndian: out.1))
+  }
+
+  package static func sha256Halves(_ bytes: [UInt8]) -> (UInt64, UInt64) {
+    bytes.withUnsafeBytes { sha256Halves($0) }
   }
 }
 

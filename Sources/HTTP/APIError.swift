@@ -11,6 +11,7 @@ package struct APIError: Error, Sendable {
   package var fields: [(name: String, reason: String)] = []
   package var retryAfter: Int?
   package var headers: [(String, String)] = []
+  package var allowance: Allowance?
   /// Further members of the document.
   package var extras: [(String, JSONValue)] = []
 

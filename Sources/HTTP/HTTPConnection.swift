@@ -144,13 +144,7 @@ final class HTTPConnection {
   private func reply(_ reply: HTTPReply, to context: RequestContext) {
     switch reply {
     case .response(var response):
-      if let caller = context.caller {
-        if response.headers.isEmpty {
-          response.headers = caller.responseHeaders
-        } else {
-          response.headers += caller.responseHeaders
-        }
-      }
+      response.allowance = context.caller?.allowance
       respond(response, to: context.request)
     case .takeOver(let head, let take): handOver(head, take)
     }

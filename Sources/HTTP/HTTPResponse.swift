@@ -9,6 +9,7 @@ package struct HTTPResponse: Sendable {
   package var headers: [(name: String, value: String)] = []
   package var body: [UInt8] = []
   package var contentType: String?
+  package var allowance: Allowance?
 
   package init(status: Int = 200, contentType: String? = nil, body: [UInt8] = []) {
     (self.status, self.contentType, self.body) = (status, contentType, body)
@@ -29,6 +30,7 @@ package struct HTTPResponse: Sendable {
     error.write(to: &json, requestID: requestID)
     var response = HTTPResponse(status: error.status, contentType: "application/problem+json", body: json.bytes)
     response.headers = error.headers
+    response.allowance = error.allowance
     response.headers.append(("X-Request-Id", requestID))
     if let seconds = error.retryAfter { response.headers.append(("Retry-After", String(seconds))) }
     if error.status == 401 { response.headers.append(("WWW-Authenticate", "Bearer realm=\"sidetone\"")) }
@@ -54,6 +56,14 @@ package struct HTTPResponse: Sendable {
       out.append(contentsOf: name.utf8)
       out.append(": ")
       out.append(contentsOf: value.utf8)
+    }
+    if let allowance {
+      out.append("\r\nRateLimit-Limit: ")
+      out.append(decimal: allowance.limit)
+      out.append("\r\nRateLimit-Remaining: ")
+      out.append(decimal: allowance.remaining)
+      out.append("\r\nRateLimit-Reset: ")
+      out.append(decimal: allowance.resetSeconds)
     }
     if status != 204, status != 304 {
       out.append("\r\nContent-Length: ")

@@ -32,8 +32,8 @@ package struct Caller: Sendable {
   package var validUntil: Timestamp?
   /// Of a person's session, which may end by itself.
   package var sessionID: UUID?
-  /// What every answer to this caller carries: its rate limit.
-  package var responseHeaders: [(name: String, value: String)] = []
+  /// Told to the caller with every answer.
+  package var allowance: Allowance?
 
   package init(
     kind: Kind, id: UUID?, tenant: UUID, rights: Set<String>, name: String = "", validUntil: Timestamp? = nil,
@@ -41,6 +41,18 @@ package struct Caller: Sendable {
   ) {
     (self.kind, self.id, self.tenant, self.rights) = (kind, id, tenant, rights)
     (self.name, self.validUntil, self.sessionID) = (name, validUntil, sessionID)
+  }
+}
+
+/// How much more a caller may ask (draft-ietf-httpapi-ratelimit-headers-03).
+package struct Allowance: Sendable, Equatable {
+  package let limit: Int
+  package let remaining: Int
+  /// Seconds until a request is allowed again; 0 while one is.
+  package let resetSeconds: Int
+
+  package init(limit: Int, remaining: Int, resetSeconds: Int) {
+    (self.limit, self.remaining, self.resetSeconds) = (limit, remaining, resetSeconds)
   }
 }
 

@@ -88,15 +88,15 @@ package final class Gate {
       throw .unavailable("state-unavailable", "The state store cannot be used now.", retryAfter: 5)
     }
     if let header = request.header("authorization") { return try bearer(header) }
-    if let text = request.header("x-app-api-key") { return try key(text, .app) }
-    if let text = request.header("x-api-key") { return try key(text, .user) }
+    if let text = request.header("x-app-api-key") { return try key(text[...], .app) }
+    if let text = request.header("x-api-key") { return try key(text[...], .user) }
     if queryCredentialPaths.contains(request.path), request.query != nil {
       let parameters = request.parameters
       if let ticket = parameters["ticket"] {
         guard let caller = identity.tickets.redeem(ticket) else { throw Self.invalid }
         return caller
       }
-      if let text = parameters["api_key"] { return try key(text, nil) }
+      if let text = parameters["api_key"] { return try key(text[...], nil) }
     }
     return try cookie(request)
   }
@@ -104,12 +104,12 @@ package final class Gate {
   private func bearer(_ header: String) throws(APIError) -> Caller {
     let scheme = header.utf8.prefix(7)
     guard scheme.count == 7, scheme.elementsEqual("bearer ".utf8, by: { $0 | 32 == $1 }) else { throw Self.invalid }
-    let text = String(header[scheme.endIndex...]).trimmed
+    let text = header[scheme.endIndex...]
     guard text.utf8.contains(46) else { return try key(text, .relay) }
-    return try person(text).caller
+    return try person(String(text).trimmed).caller
   }
 
-  private func key(_ text: String, _ kind: StoredKey.Kind?) throws(APIError) -> Caller {
+  private func key(_ text: Substring, _ kind: StoredKey.Kind?) throws(APIError) -> Caller {
     guard let key = identity.keys.find(text, kind) else { throw Self.invalid }
     var rights = key.rights
     if let id = key.userID {
@@ -169,14 +169,11 @@ package final class Gate {
     guard let id = caller.id else { return caller }
     var caller = caller
     let verdict = limiter.take(id, at: Moment.now())
-    caller.responseHeaders = [
-      ("RateLimit-Limit", String(verdict.limit)), ("RateLimit-Remaining", String(verdict.remaining)),
-      ("RateLimit-Reset", String(verdict.resetSeconds)),
-    ]
-    guard !verdict.isAllowed else { return caller }
-    var error = APIError(429, "rate-limited", "More than \(verdict.limit) requests a minute. Wait, then try again.")
-    error.retryAfter = max(1, verdict.resetSeconds)
-    error.headers = caller.responseHeaders
+    caller.allowance = verdict.allowance
+    guard let seconds = verdict.retryAfter else { return caller }
+    let limit = verdict.allowance.limit
+    var error = APIError(429, "rate-limited", "More than \(limit) requests a minute. Wait, then try again.")
+    (error.retryAfter, error.allowance) = (seconds, verdict.allowance)
     throw error
   }
 }

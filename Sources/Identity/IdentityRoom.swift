@@ -73,8 +73,7 @@ package final class IdentityRoom {
   /// Counts a key that somebody is about to make.
   /// - Returns: seconds until they may; nil when now.
   package func waitForKey(of maker: UUID) -> Int? {
-    let verdict = keyLimiter.take(maker, at: Moment.now())
-    return verdict.isAllowed ? nil : max(1, verdict.resetSeconds)
+    keyLimiter.take(maker, at: Moment.now()).retryAfter
   }
 
   /// Makes the present key of a user, or the next version of it.

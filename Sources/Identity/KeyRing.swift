@@ -123,12 +123,14 @@ package final class KeyRing {
 
   /// The key with this text, if it is of this kind and valid now.
   /// - Parameter kind: nil for any.
-  package func find(_ text: String, _ kind: StoredKey.Kind?) -> StoredKey? {
+  package func find(_ text: Substring, _ kind: StoredKey.Kind?) -> StoredKey? {
     guard text.utf8.count <= 200, let key = keys[StoredKey.lookup(text)], kind == nil || kind == key.kind, isValid(key)
     else { return nil }
     used.insert(key.id)
     return key
   }
+
+  package func find(_ text: String, _ kind: StoredKey.Kind?) -> StoredKey? { find(text[...], kind) }
 
   private func isValid(_ key: StoredKey) -> Bool {
     key.revokedAt == nil && (key.expiresAt.map { $0 > Timestamp.now() } ?? true)
@@ -163,8 +165,9 @@ package final class KeyRing {
 
 extension StoredKey {
   /// 128 bits of SHA-256: no two of 256 random bits share them.
-  static func lookup(_ text: String) -> UUID {
-    let halves = Digest.sha256Halves(Array(text.utf8))
+  static func lookup(_ text: Substring) -> UUID {
+    var text = text
+    let halves = text.withUTF8 { Digest.sha256Halves(UnsafeRawBufferPointer($0)) }
     return UUID(high: halves.0, low: halves.1)
   }
 

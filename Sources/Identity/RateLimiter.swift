@@ -1,14 +1,14 @@
 // Token buckets, one a caller: a burst of the whole span's share, then the steady rate.
 
 package import Basics
+package import HTTP
 
 package struct RateLimiter {
   package struct Verdict: Equatable {
     package let isAllowed: Bool
-    package let limit: Int
-    package let remaining: Int
-    /// Seconds until a request is allowed again; 0 while one is.
-    package let resetSeconds: Int
+    package let allowance: Allowance
+    /// Seconds to wait; nil when it is allowed.
+    var retryAfter: Int? { isAllowed ? nil : max(1, allowance.resetSeconds) }
   }
 
   private let share: Int
@@ -28,6 +28,7 @@ package struct RateLimiter {
     if isAllowed { bucket.tokens -= 1 }
     buckets[caller] = bucket
     let wait = isAllowed ? 0 : Int(((1 - bucket.tokens) / rate).rounded(.up))
-    return Verdict(isAllowed: isAllowed, limit: share, remaining: Int(bucket.tokens), resetSeconds: wait)
+    let allowance = Allowance(limit: share, remaining: Int(bucket.tokens), resetSeconds: wait)
+    return Verdict(isAllowed: isAllowed, allowance: allowance)
   }
 }

@@ -84,7 +84,7 @@ import WebSocket
           session.pauseReading()
           LoopActor.loop.after(.seconds(15)) {
             session.resumeReading()
-            LoopActor.loop.after(.seconds(5), rest)
+            LoopActor.loop.after(.seconds(40), rest)
           }
         }
         rest()

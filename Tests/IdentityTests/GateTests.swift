@@ -134,7 +134,7 @@ import Testing
     let start = Moment(nanoseconds: 0)
     for _ in 0..<60 { #expect(limiter.take(caller, at: start).isAllowed) }
     let refused = limiter.take(caller, at: start)
-    #expect(!refused.isAllowed && refused.resetSeconds == 1)
+    #expect(!refused.isAllowed && refused.allowance.resetSeconds == 1)
     #expect(limiter.take(UUID(high: 2, low: 2), at: start).isAllowed)
     #expect(limiter.take(caller, at: start + .seconds(1)).isAllowed)
     #expect(!limiter.take(caller, at: start + .seconds(1)).isAllowed)
