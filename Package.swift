@@ -41,6 +41,7 @@ let platform: [Target] = [
   room("Postgres", on: ["Basics", "CShims"]),
   room("Store", on: ["Basics", "Loop", "SQLite", "Postgres"]),
   room("HTTP", on: ["Basics", "Crypto", "JSON", "Loop", "CShims"]),
+  room("HTTPClient", on: ["Basics", "Loop", "CShims"]),
   room("WebSocket", on: ["Basics", "Crypto", "HTTP", "Loop"]),
 ]
 
@@ -82,7 +83,8 @@ let top: [Target] = [
     name: "sidetone",
     dependencies: [
       "Agent", "AsteriskSource", "Simulator", "Normaliser", "Journal", "Hub", "Identity", "CallModel", "SourceKit",
-      "Basics", "Config", "Crypto", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "WebSocket", "CShims",
+      "Basics", "Config", "Crypto", "Health", "HTTP", "HTTPClient", "JSON", "Log", "Loop", "Metrics", "WebSocket",
+      "CShims",
     ],
     swiftSettings: house),
 ]
@@ -101,6 +103,7 @@ let checks: [Target] = [
     name: "Stagecraft", dependencies: ["TestSupport"], path: "Tests/Stagecraft", swiftSettings: house),
   tests("Basics", of: ["Basics", "JSON", "Crypto"]),
   tests("HTTP", of: ["HTTP", "Loop", "Basics"]),
+  tests("HTTPClient", of: ["HTTPClient", "HTTP", "Loop", "Basics"]),
   tests("WebSocket", of: ["WebSocket", "HTTP", "Loop"]),
   tests("Normaliser", of: ["AsteriskSource", "Normaliser", "CallModel", "Basics"]),
   tests(

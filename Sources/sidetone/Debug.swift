@@ -9,14 +9,19 @@ internal import WebSocket
 extension Sidetone {
   static let debug = Command(
     name: "debug", summary: "drive the shipped protocol code from outside",
-    usage: "debug ws-echo --listen ADDR | ws-client URL AGENT | jws-verify", options: [.value("listen")], isHidden: true
+    usage:
+      "debug ws-echo --listen ADDR | ws-client URL AGENT | jws-verify | http-fetch URL [--ca FILE] [--connect-to HOST:PORT]",
+    options: [.value("listen"), .value("ca"), .value("connect-to")], isHidden: true
   ) { arguments in
-    switch try arguments.operand(0, "ws-echo, ws-client or jws-verify") {
+    switch try arguments.operand(0, "ws-echo, ws-client, jws-verify or http-fetch") {
     case "jws-verify": return try verifyTokens()
+    case "http-fetch":
+      let url = try arguments.operand(1, "URL")
+      return try await fetch(url, caFile: arguments["ca"], connectTo: arguments["connect-to"])
     case "ws-echo": return try await echo(arguments["listen"] ?? "127.0.0.1:9001")
     case "ws-client":
       return try await runCases(try arguments.operand(1, "URL"), agent: try arguments.operand(2, "AGENT"))
-    default: throw UsageError(description: "expected ws-echo, ws-client or jws-verify")
+    default: throw UsageError(description: "expected ws-echo, ws-client, jws-verify or http-fetch")
     }
   }
 

@@ -1,0 +1,50 @@
+// libcurl, opened when it is first needed: its multi interface for the event loop, and connections of its own making
+// (with its TLS) that somebody else speaks on.
+#pragma once
+
+#include <stddef.h>
+
+typedef struct shim_transfer shim_transfer;
+
+struct shim_transfer_options {
+  const char *url;
+  const char *method;
+  // `host:port:address:port`, or null: where to connect instead of asking the resolver.
+  const char *connect_to;
+  // A file of certificates to trust instead of the system's, or null.
+  const char *ca_file;
+  // Lines, ended by a null pointer.
+  const char *const *headers;
+  // Null for none.
+  const void *body;
+  size_t body_size;
+  long connect_ms;
+  long total_ms;
+  // Connect, with TLS where the URL says so, and send nothing.
+  int connect_only;
+};
+
+// Both are given the transfer's context. `body` gives 0 to stop the transfer.
+typedef size_t (*shim_body_callback)(void *context, const char *bytes, size_t size);
+typedef void (*shim_header_callback)(void *context, const char *bytes, size_t size);
+// `what`: 1 read, 2 write, 3 both, 4 forget the socket.
+typedef void (*shim_socket_callback)(void *context, int socket, int what);
+typedef void (*shim_timer_callback)(void *context, long milliseconds);
+
+// 0, or -1 with the reason in `why`.
+int shim_curl_load(char *why, size_t size);
+void *shim_curl_multi(shim_socket_callback socket, shim_timer_callback timer, void *context);
+shim_transfer *shim_curl_begin(
+  void *multi, const struct shim_transfer_options *options, shim_body_callback body, shim_header_callback header,
+  void *context);
+// `socket` -1: time passed. `events`: 1 readable, 2 writable, 4 error.
+void shim_curl_act(void *multi, int socket, int events);
+// Gives the context of a transfer that ended, with its result code, or null.
+void *shim_curl_ended(void *multi, int *code);
+const char *shim_curl_error(shim_transfer *transfer, int code);
+long shim_curl_status(shim_transfer *transfer);
+int shim_curl_socket(shim_transfer *transfer);
+// Bytes moved; 0 when the peer closed; -1 not now; -2 failed.
+long shim_curl_receive(shim_transfer *transfer, void *bytes, size_t size);
+long shim_curl_send(shim_transfer *transfer, const void *bytes, size_t size);
+void shim_curl_finish(void *multi, shim_transfer *transfer);

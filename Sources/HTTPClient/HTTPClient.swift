@@ -1,0 +1,182 @@
+// Requests to other servers, through libcurl on the loop: its sockets and its one timer are the loop's.
+
+internal import Basics
+internal import CShims
+internal import Glibc
+package import Loop
+
+@LoopActor
+package final class HTTPClient {
+  private var multi: UnsafeMutableRawPointer?
+  private var watched: [Int32: Loop.Registration] = [:]
+  private var timer: Loop.Timer?
+  private var transfers: [UnsafeMutableRawPointer: Transfer] = [:]
+
+  /// Loads libcurl.
+  package init() throws(ClientFailure) {
+    var why = [CChar](repeating: 0, count: 256)
+    guard shim_curl_load(&why, why.count) == 0 else {
+      let reason = String(decoding: why.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      throw ClientFailure(.noLibrary, reason)
+    }
+    let context = Unmanaged.passUnretained(self).toOpaque()
+    multi = shim_curl_multi(
+      { context, socket, what in
+        let context = UInt(bitPattern: context)
+        LoopActor.assumeIsolated { HTTPClient.at(context).watch(socket, what) }
+      },
+      { context, milliseconds in
+        let context = UInt(bitPattern: context)
+        LoopActor.assumeIsolated { HTTPClient.at(context).wait(milliseconds) }
+      }, context)
+    // libcurl keeps the address: a client lives as long as the agent.
+    _ = Unmanaged.passRetained(self)
+  }
+
+  private static func at(_ address: UInt) -> HTTPClient {
+    Unmanaged<HTTPClient>.fromOpaque(UnsafeRawPointer(bitPattern: address)!).takeUnretainedValue()
+  }
+
+  // MARK: Asking
+
+  /// Any answer is a success here, whatever its status; redirects are not followed.
+  package func send(_ request: ClientRequest) async throws(ClientFailure) -> ClientResponse {
+    let transfer = try await perform(request, isTunnel: false)
+    defer { finish(transfer) }
+    let status = Int(shim_curl_status(transfer.handle))
+    return ClientResponse(status: status, headers: transfer.headers, body: transfer.body)
+  }
+
+  /// A connection to the URL's host, with its TLS, on which the caller speaks.
+  package func connect(_ request: ClientRequest) async throws(ClientFailure) -> Stream {
+    let transfer = try await perform(request, isTunnel: true)
+    guard let handle = transfer.handle, let tunnel = Tunnel(handle, onEnd: { [self] in finish(transfer) }) else {
+      finish(transfer)
+      throw ClientFailure(.broken, "no descriptors left")
+    }
+    return tunnel.open()
+  }
+
+  private func perform(_ request: ClientRequest, isTunnel: Bool) async throws(ClientFailure) -> Transfer {
+    let transfer = Transfer(bodyLimit: request.bodyLimit)
+    let key = Unmanaged.passUnretained(transfer).toOpaque()
+    transfers[key] = transfer
+    guard begin(request, transfer, isTunnel) else {
+      transfers[key] = nil
+      throw ClientFailure(.broken, "out of memory")
+    }
+    let code: Int32 = await withCheckedContinuation { transfer.waiting = $0 }
+    guard code == 0 else {
+      let text = String(cString: shim_curl_error(transfer.handle, code))
+      finish(transfer)
+      throw ClientFailure(code: code, text)
+    }
+    return transfer
+  }
+
+  private func begin(_ request: ClientRequest, _ transfer: Transfer, _ isTunnel: Bool) -> Bool {
+    let context = Unmanaged.passUnretained(transfer).toOpaque()
+    transfer.handle = request.withOptions(isTunnel: isTunnel) { options in
+      shim_curl_begin(
+        multi, options,
+        { context, bytes, size in
+          let transfer = Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
+          return transfer.take(UnsafeRawBufferPointer(start: bytes, count: size)) ? size : 0
+        },
+        { context, bytes, size in
+          let transfer = Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
+          transfer.take(line: UnsafeRawBufferPointer(start: bytes, count: size))
+        }, context)
+    }
+    return transfer.handle != nil
+  }
+
+  private func finish(_ transfer: Transfer) {
+    transfers[Unmanaged.passUnretained(transfer).toOpaque()] = nil
+    if let handle = transfer.handle { shim_curl_finish(multi, handle) }
+    transfer.handle = nil
+  }
+
+  // MARK: The loop
+
+  private func watch(_ socket: Int32, _ what: Int32) {
+    if let known = watched.removeValue(forKey: socket) { LoopActor.loop.cancel(known) }
+    guard what != 4 else { return }
+    var events: PollEvents = []
+    if what & 1 != 0 { events.insert(.readable) }
+    if what & 2 != 0 { events.insert(.writable) }
+    watched[socket] = LoopActor.loop.watch(socket, for: events) { [self] events in
+      var flags: Int32 = 0
+      if !events.isDisjoint(with: [.readable, .hungUp, .peerClosed]) { flags |= 1 }
+      if events.contains(.writable) { flags |= 2 }
+      if events.contains(.failed) { flags |= 4 }
+      act(socket, flags)
+    }
+  }
+
+  private func wait(_ milliseconds: Int) {
+    if let timer { LoopActor.loop.cancel(timer) }
+    timer = nil
+    guard milliseconds >= 0 else { return }
+    timer = LoopActor.loop.after(.milliseconds(milliseconds)) { [self] in act(-1, 0) }
+  }
+
+  private func act(_ socket: Int32, _ events: Int32) {
+    shim_curl_act(multi, socket, events)
+    var code: Int32 = 0
+    while let key = shim_curl_ended(multi, &code) {
+      let waiting = transfers[key]?.waiting
+      transfers[key]?.waiting = nil
+      waiting?.resume(returning: code)
+    }
+  }
+}
+
+/// One request under way. Touched on the loop's thread only.
+final class Transfer: @unchecked Sendable {
+  var handle: OpaquePointer?
+  var waiting: CheckedContinuation<Int32, Never>?
+  private(set) var headers: [(name: String, value: String)] = []
+  private(set) var body: [UInt8] = []
+  private let bodyLimit: Int
+
+  init(bodyLimit: Int) { self.bodyLimit = bodyLimit }
+
+  func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard body.count + bytes.count <= bodyLimit else { return false }
+    body.append(contentsOf: bytes)
+    return true
+  }
+
+  func take(line bytes: UnsafeRawBufferPointer) {
+    let line = String(decoding: bytes, as: UTF8.self)
+    // A further status line begins the headers anew: those before were of a 100 Continue.
+    if line.hasPrefix("HTTP/") { headers = [] }
+    guard headers.count < 200, let colon = line.firstIndex(of: ":") else { return }
+    headers.append((String(line[..<colon]), String(line[line.index(after: colon)...]).trimmed))
+  }
+}
+
+extension ClientRequest {
+  /// The options as libcurl takes them; valid inside `body` only.
+  func withOptions<T>(isTunnel: Bool, _ body: (UnsafePointer<shim_transfer_options>) -> T) -> T {
+    let texts = [url, method, connectTo.map { "::\($0)" }, caFile].map { $0.flatMap { strdup($0) } }
+    let lines = headers.map { strdup("\($0.name): \($0.value)") }
+    defer { for text in texts + lines { free(text) } }
+    return (lines.map { UnsafePointer($0) } + [nil]).withUnsafeBufferPointer { lines in
+      (self.body ?? []).withUnsafeBytes { bytes in
+        var options = shim_transfer_options()
+        (options.url, options.method) = (UnsafePointer(texts[0]), UnsafePointer(texts[1]))
+        (options.connect_to, options.ca_file) = (UnsafePointer(texts[2]), UnsafePointer(texts[3]))
+        options.headers = lines.baseAddress
+        if self.body != nil { (options.body, options.body_size) = (bytes.baseAddress ?? Self.nothing, bytes.count) }
+        options.connect_ms = Int(connectTimeout.nanoseconds / 1_000_000)
+        options.total_ms = Int(timeout.nanoseconds / 1_000_000)
+        options.connect_only = isTunnel ? 1 : 0
+        return body(&options)
+      }
+    }
+  }
+
+  private static var nothing: UnsafeRawPointer { UnsafeRawPointer(bitPattern: 1)! }
+}
