@@ -62,13 +62,19 @@ let leaves: [Target] = [
     "AsteriskSource",
     on: ["SourceKit", "CallModel", "Basics", "Config", "Crypto", "Health", "Log", "Loop", "Metrics"]),
   room(
+    "ThreeCXSource",
+    on: [
+      "SourceKit", "CallModel", "Basics", "Config", "Crypto", "Health", "HTTPClient", "JSON", "Log", "Loop", "Metrics",
+      "WebSocket",
+    ]),
+  room(
     "Relay",
     on: [
       "Hub", "Identity", "CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop",
       "WebSocket",
     ]),
   room("Admin", on: ["Identity", "Basics", "Crypto", "HTTP", "Health", "JSON", "Log", "Loop", "CWeb"]),
-  room("Simulator", on: ["Basics", "Crypto", "Loop"]),
+  room("Simulator", on: ["Basics", "Crypto", "HTTP", "JSON", "Loop", "WebSocket"]),
 ]
 
 let top: [Target] = [
@@ -112,6 +118,9 @@ let checks: [Target] = [
       "AsteriskSource", "Simulator", "SourceKit", "CallModel", "Normaliser", "Health", "Metrics", "Loop", "Basics",
       "Config",
     ]),
+  tests(
+    "ThreeCXSource",
+    of: ["ThreeCXSource", "Simulator", "Normaliser", "CallModel", "JSON", "Loop", "Basics"]),
   tests("Store", of: ["Store", "Postgres", "SQLite", "Loop", "Basics"]),
   tests("Identity", of: ["Identity", "Store", "Crypto", "HTTP", "JSON", "Loop", "Basics"]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),

@@ -79,6 +79,10 @@ package struct Observation: Hashable, Sendable {
     case snapshotQueued(channel: String, queue: String, position: Int?)
     case snapshotParked(ChannelFacts, ParkingFacts)
     case snapshotEnded
+    /// What follows, until the opposite, was concluded from a comparison with what is: it is told as inferred.
+    case inferring(Bool)
+    /// The channel is no more; how it ended was not seen.
+    case vanished(id: String)
     /// The PBX's start, learnt after `linkUp`.
     case epoch(String)
 

@@ -55,6 +55,10 @@ extension Switchboard {
     return out
   }
 
+  mutating func vanish(_ id: String) {
+    inferring { board in board.end(id, cause: 16, reason: "link_lost") }
+  }
+
   private mutating func inferring(_ body: (inout Self) -> Void) {
     let before = isInferring
     isInferring = true

@@ -41,6 +41,8 @@ extension Switchboard {
     guard calls[key]?.queue?.name != name else { return }
     calls[key]?.queue = (name, now)
     calls[key]?.call.queue = name
+    let number = number(name)
+    if calls[key]?.call.to == nil { calls[key]?.call.to = number }
     calls[key]?.wasAbandoned = false
     emit(key, .queued(queue: name, position: position), participant: name)
   }

@@ -79,6 +79,8 @@ package struct Switchboard {
     case .shutdown: endAll(reason: "pbx_stopped")
     case .epoch(let epoch): learn(epoch)
     case .snapshotBegan: beginSnapshot()
+    case .inferring(let isInferring): self.isInferring = isInferring
+    case .vanished(let id): vanish(id)
     case .snapshotChannel, .snapshotBridge, .snapshotQueued, .snapshotParked, .snapshotEnded: snapshot(fact)
 
     case .channel(let facts), .connectedLine(let facts): update(facts)

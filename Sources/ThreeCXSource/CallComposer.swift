@@ -1,0 +1,547 @@
+// From participants to channels: a 3CX shows one part for every DN that may be seen and nothing of lines and of others.
+// What a call must look like for these parts to be there is worked out anew at every change and told as the difference,
+// so a frame that was lost, doubled or late costs nothing once the floor is right again.
+//
+//   floor (participants) ─▶ conversation (channels, queue, who called) ─▶ observations
+
+package import Basics
+package import CallModel
+
+package struct CallComposer: Sendable {
+  private var parts: [Participant.Key: Participant] = [:]
+  private var conversations: [Int: Conversation] = [:]
+  private var kinds: [String: PartyKind] = [:]
+  private var epoch: String
+  private var highestCall = 0
+  private var out: [Observation] = []
+  private var now = Timestamp(microseconds: 0)
+  private var moment = Moment(nanoseconds: 0)
+  private var isInferring = false
+
+  /// Why somebody's telephone stopped ringing shows a little later.
+  static let ringPatience: Duration = .milliseconds(250)
+  /// An outside caller whom nobody is rung for may be on the way to somebody else.
+  static let linePatience: Duration = .milliseconds(1500)
+
+  /// - Parameter epoch: names the PBX's run, whose ids begin again with the next.
+  package init(epoch: String) { self.epoch = epoch }
+
+  package var callCount: Int { conversations.count }
+
+  // MARK: Inputs
+
+  package mutating func changed(_ part: Participant, time: Timestamp, at moment: Moment) -> [Observation] {
+    begin(time, moment)
+    take(part)
+    return takeOut()
+  }
+
+  package mutating func gone(_ key: Participant.Key, time: Timestamp, at moment: Moment) -> [Observation] {
+    begin(time, moment)
+    remove(key)
+    return takeOut()
+  }
+
+  /// All there is; what differs was not seen to happen.
+  /// - Parameters:
+  ///   - kinds: what each DN is.
+  ///   - isFirst: on a new connection: what the normaliser remembers and is not listed is gone.
+  package mutating func floor(
+    _ all: [Participant], kinds: [String: PartyKind], isFirst: Bool, time: Timestamp, at moment: Moment
+  ) -> [Observation] {
+    begin(time, moment)
+    self.kinds = kinds
+    if isFirst { noticeRestart(all) }
+    tell(.inferring(true))
+    isInferring = true
+    // Who came is taken first: a call whose people all changed unseen is still one call.
+    for part in all { take(part) }
+    let present = Set(all.map(\.key))
+    for key in parts.keys.sorted() where !present.contains(key) { remove(key) }
+    settle(all: isFirst)
+    if isFirst { listAll() }
+    isInferring = false
+    tell(.inferring(false))
+    if out.count == 2 { out = [] }
+    return takeOut()
+  }
+
+  /// Tells what has waited long enough. Called a few times a second.
+  package mutating func tick(time: Timestamp, at moment: Moment) -> [Observation] {
+    begin(time, moment)
+    settle(all: false)
+    return takeOut()
+  }
+
+  private mutating func begin(_ time: Timestamp, _ moment: Moment) { (now, self.moment) = (time, moment) }
+
+  private mutating func takeOut() -> [Observation] {
+    defer { out = [] }
+    return out
+  }
+
+  private mutating func tell(_ fact: Observation.Fact, at time: Timestamp? = nil) {
+    out.append(Observation(at: time ?? now, fact))
+  }
+
+  // MARK: The link
+
+  /// Ids that begin again below those that were, with nobody of before among them: the PBX restarted.
+  private mutating func noticeRestart(_ all: [Participant]) {
+    let isKnown = all.contains { parts[$0.key]?.callID == $0.callID }
+    guard !parts.isEmpty || highestCall > 0, !isKnown, let highest = all.map(\.callID).max(), highest < highestCall
+    else { return }
+    epoch = String(now.milliseconds)
+    (parts, conversations, highestCall) = ([:], [:], 0)
+    tell(.epoch(epoch))
+  }
+
+  private mutating func listAll() {
+    for id in conversations.keys.sorted() {
+      guard let conversation = conversations[id] else { continue }
+      for channel in conversation.channels where channel.goneAt == nil {
+        tell(
+          .snapshotChannel(
+            channel.facts, dialled: "", application: "", data: "",
+            bridge: channel.isBridged ? conversation.bridge.id : nil))
+      }
+    }
+    tell(.snapshotEnded)
+  }
+
+  // MARK: Parts
+
+  private mutating func take(_ part: Participant) {
+    let before = parts.updateValue(part, forKey: part.key)
+    highestCall = max(highestCall, part.callID)
+    if let before, before != part {
+      if isAnother(part, before) {
+        parts[part.key] = before
+        remove(part.key, isCertain: true)
+        parts[part.key] = part
+      } else if before.callID != part.callID {
+        move(part.key, from: before.callID, to: part)
+      }
+    } else if before == part {
+      return
+    }
+    compose(part)
+  }
+
+  /// The same id, and a call that has nothing to do with the former: the id was given out again unseen.
+  private func isAnother(_ part: Participant, _ before: Participant) -> Bool {
+    part.callID != before.callID && (part.status != .connected || before.status != .connected)
+  }
+
+  private mutating func remove(_ key: Participant.Key, isCertain: Bool = false) {
+    guard let part = parts.removeValue(forKey: key), var conversation = conversations[part.callID] else { return }
+    guard let index = conversation.index(of: key) else {
+      conversations[part.callID] = conversation
+      return serviceGone(part)
+    }
+    conversation.channels[index].goneAt = now
+    conversation.channels[index].goneMoment = moment
+    conversations[part.callID] = conversation
+    resolve(part.callID, isCertain: isCertain)
+  }
+
+  /// A queue or a menu let the caller go.
+  private mutating func serviceGone(_ part: Participant) { resolve(part.callID) }
+
+  // MARK: Composing
+
+  private mutating func conversation(_ id: Int) -> Conversation {
+    conversations[id] ?? Conversation(id: id, group: "\(epoch)/\(id)")
+  }
+
+  private mutating func compose(_ part: Participant) {
+    var call = conversation(part.callID)
+    if isService(part) {
+      serve(part, &call)
+    } else if role(of: part, in: call) == .caller {
+      composeCaller(part, &call)
+    } else {
+      composeCallee(part, &call)
+    }
+    conversations[part.callID] = call
+    resolve(part.callID)
+  }
+
+  private func isService(_ part: Participant) -> Bool {
+    switch kinds[part.key.dn] ?? .unknown {
+    case .queue, .ivr, .ringGroup, .parking, .conference, .voicemail, .specialMenu: true
+    case .person, .line, .routePoint, .unknown: false
+    }
+  }
+
+  private func role(of part: Participant, in call: Conversation) -> Conversation.Channel.Role {
+    if let index = call.index(of: part.key) { return call.channels[index].role }
+    switch part.status {
+    case .dialing: return .caller
+    case .ringing: return .callee
+    case .connected: break
+    }
+    switch part.partyKind {
+    case .queue, .ivr, .voicemail, .conference, .specialMenu, .parking, .ringGroup: return .caller
+    case .line where part.originatedBy == part.key.dn: return .caller
+    case .line: return .callee
+    case .person, .routePoint, .unknown:
+      let other = parts.values.first { $0.callID == part.callID && $0.key.dn == part.partyDN }
+      if let other, other.status == .ringing { return .caller }
+      if let other, other.status == .dialing { return .callee }
+      if let known = call.channels.first(where: { $0.key?.dn == part.partyDN }) {
+        return known.role == .caller ? .callee : .caller
+      }
+      return other.map { part.key < $0.key ? .caller : .callee } ?? .callee
+    }
+  }
+
+  // MARK: Who called
+
+  private mutating func composeCaller(_ part: Participant, _ call: inout Conversation) {
+    let isLine = part.partyKind == .line
+    let target = isLine && !part.partyNumber.isEmpty ? part.partyNumber : part.partyDN
+    let index = ensure(part.key, .caller, &call) { facts in
+      facts.state = .ring
+      facts.exten = target
+    }
+    if part.status == .connected { bringUp(index, &call) }
+    switch part.partyKind {
+    case .queue: queue(part.partyDN, index, &call)
+    case .voicemail, .ivr, .conference, .specialMenu, .parking:
+      if part.status == .connected { serveCaller(part, index, &call) }
+    case .line, .person, .unknown, .routePoint, .ringGroup:
+      guard !target.isEmpty, call.service == nil else { return }
+      let isSeen = parts.values.contains { $0.callID == part.callID && $0.key.dn == part.partyDN && $0.key != part.key }
+      if isSeen || kinds[part.partyDN] == .person { return connectIfBothUp(&call) }
+      let line = ensureLine(isLine ? "trunk.\(part.partyDN)" : part.partyDN, target, .callee, &call)
+      dial(line, from: index, isLine ? "\(target)@trunk.\(part.partyDN)" : target, &call)
+      ring(line, &call)
+      if part.status == .connected {
+        bringUp(line, &call)
+        connectIfBothUp(&call)
+      }
+    }
+  }
+
+  /// Whoever is beyond the PBX, or at an extension that may not be seen, and called this participant.
+  private mutating func callerLine(of part: Participant, _ call: inout Conversation) -> Int? {
+    if let seen = call.channels.firstIndex(where: { $0.key?.dn == part.partyDN && $0.role == .caller }) { return seen }
+    if part.partyKind == .person, kinds[part.partyDN] == .person { return call.caller }
+    if part.partyDN.isEmpty, part.partyNumber.isEmpty { return call.caller }
+    let isLine = part.partyKind == .line
+    let number = isLine ? part.partyNumber : part.partyDN
+    if !isLine, part.partyKind != .person, let caller = call.caller { return caller }
+    let name = isLine ? "trunk.\(part.partyDN)" : part.partyDN
+    if let known = call.index(ofLine: "\(name)/\(number)") { return known }
+    adopt("\(name)/\(number)", of: part, &call)
+    return ensureLine(name, number, .caller, &call, exten: part.did, callerName: part.partyName)
+  }
+
+  // MARK: Who was called
+
+  private mutating func composeCallee(_ part: Participant, _ call: inout Conversation) {
+    let caller = callerLine(of: part, &call)
+    if call.index(of: part.key) == nil { announce(part, caller, &call) }
+    let isNew = call.index(of: part.key) == nil
+    let index = ensure(part.key, .callee, &call) { $0.state = .down }
+    if isNew {
+      let agentOf = queueOf(part) ?? (call.wasDequeued ? nil : call.queue)
+      if let agentOf, let caller {
+        queue(agentOf, caller, &call)
+        call.channels[index].isForAgent = true
+      }
+      dial(index, from: caller, part.key.dn, &call)
+      if call.channels[index].isForAgent, let caller {
+        tell(
+          .agentCalled(caller: call.channels[caller].facts, agent: call.channels[index].facts, queue: call.queue ?? ""))
+      }
+      ring(index, &call)
+    }
+    guard part.status == .connected else { return }
+    bringUp(index, &call)
+    if let caller, call.channels[caller].key == nil { bringUp(caller, &call) }
+    connectIfBothUp(&call)
+  }
+
+  /// A queue that this telephone rings for, where the participant names it.
+  private func queueOf(_ part: Participant) -> String? {
+    if part.onBehalfOfKind == .queue { return part.onBehalfOf }
+    if part.originatedByKind == .queue { return part.originatedBy }
+    if part.referredByKind == .queue { return part.referredBy }
+    return part.partyKind == .queue ? part.partyDN : nil
+  }
+
+  /// Says why this telephone is tried, where another one was before.
+  private mutating func announce(_ part: Participant, _ caller: Int?, _ call: inout Conversation) {
+    if part.onBehalfOfKind == .person, part.onBehalfOf != part.key.dn,
+      let index = call.channels.lastIndex(where: { $0.key?.dn == part.onBehalfOf && $0.role == .callee && !$0.isUp }),
+      call.forwarded.insert("\(part.onBehalfOf)>\(part.key.dn)").inserted
+    {
+      let from = caller.map { call.channels[$0].facts }
+      tell(.dialEnded(from: from, to: call.channels[index].facts, status: "FORWARDED", forward: part.key.dn))
+    }
+    if part.referredByKind == .person, part.referredBy != part.key.dn,
+      let index = call.channels.lastIndex(where: { $0.key?.dn == part.referredBy && $0.isBridged }),
+      call.forwarded.insert("\(part.referredBy)>>\(part.key.dn)").inserted
+    {
+      let other = call.channels.first { $0.isBridged && $0.key != call.channels[index].key && $0.goneAt == nil }
+      tell(
+        .blindTransfer(
+          from: call.channels[index].facts, transferee: other?.facts, to: part.key.dn, succeeded: true))
+      if let caller, call.channels[caller].goneAt == nil, call.channels[caller].isBridged {
+        tell(.bridgeLeft(call.channels[caller].facts, call.bridge))
+        call.channels[caller].isBridged = false
+      }
+    }
+  }
+
+  // MARK: Services
+
+  private mutating func serve(_ part: Participant, _ call: inout Conversation) {
+    guard let caller = callerLine(of: part, &call) else { return }
+    switch kinds[part.key.dn] ?? .unknown {
+    case .queue: queue(part.key.dn, caller, &call)
+    case .voicemail, .ivr, .conference, .specialMenu:
+      guard part.status == .connected else { return }
+      bringUp(caller, &call)
+      run(kinds[part.key.dn] ?? .unknown, part.key.dn, caller, &call)
+    default: break
+    }
+  }
+
+  private mutating func serveCaller(_ part: Participant, _ index: Int, _ call: inout Conversation) {
+    let lastRung = call.channels.last { $0.role == .callee }?.key?.dn
+    let mailbox = part.onBehalfOfKind == .person ? part.onBehalfOf : lastRung
+    let id = part.partyKind == .voicemail || mailbox != nil ? mailbox ?? part.partyDN : part.partyDN
+    run(part.partyKind == .specialMenu && mailbox != nil ? .voicemail : part.partyKind, id, index, &call)
+  }
+
+  /// A machine has the caller. Those who were rung before it are done with.
+  private mutating func run(_ kind: PartyKind, _ id: String, _ index: Int, _ call: inout Conversation) {
+    guard call.service != id else { return }
+    call.service = id
+    for other in call.channels.indices where call.channels[other].role == .callee && !call.channels[other].isUp {
+      end(other, because: "NOANSWER", 19, &call)
+    }
+    call.channels.removeAll { $0.role == .callee && !$0.isUp }
+    guard let caller = call.caller else { return }
+    let (name, data): (String, String) =
+      switch kind {
+      case .voicemail: ("VoiceMail", id)
+      case .conference: ("ConfBridge", id)
+      case .ivr: ("Background", id)
+      default: ("VoiceMailMain", id)
+      }
+    var facts = call.channels[caller].facts
+    facts.exten = id
+    tell(.applicationFound(facts, name: name, data: data))
+  }
+
+  private mutating func queue(_ name: String, _ caller: Int, _ call: inout Conversation) {
+    guard !call.wasDequeued || call.queue != name, call.queue != name, !name.isEmpty else { return }
+    if let former = call.queue, !call.wasDequeued { tell(.queueLeft(call.channels[caller].facts, queue: former)) }
+    (call.queue, call.wasDequeued) = (name, false)
+    if !call.channels[caller].isUp { bringUp(caller, &call) }
+    tell(.queueJoined(call.channels[caller].facts, queue: name, position: nil))
+  }
+
+  // MARK: Channels
+
+  private mutating func ensure(
+    _ key: Participant.Key, _ role: Conversation.Channel.Role, _ call: inout Conversation,
+    _ fill: (inout ChannelFacts) -> Void
+  ) -> Int {
+    if let known = call.index(of: key) {
+      if call.channels[known].goneAt != nil {
+        (call.channels[known].goneAt, call.channels[known].goneMoment) = (nil, nil)
+      }
+      return known
+    }
+    var facts = ChannelFacts(
+      id: "\(epoch)/\(key.dn)/\(key.id)", group: call.group, name: "3CX/\(key.dn)-\(key.id)", number: key.dn)
+    fill(&facts)
+    call.channels.append(Conversation.Channel(facts: facts, role: role, key: key))
+    if role == .caller { tell(.channel(facts)) }
+    return call.channels.count - 1
+  }
+
+  private mutating func ensureLine(
+    _ name: String, _ number: String, _ role: Conversation.Channel.Role, _ call: inout Conversation, exten: String = "",
+    callerName: String = ""
+  ) -> Int {
+    if let known = call.index(ofLine: "\(name)/\(number)") {
+      (call.channels[known].goneAt, call.channels[known].goneMoment) = (nil, nil)
+      return known
+    }
+    var facts = ChannelFacts(
+      id: "\(call.group)/\(name)/\(number)", group: call.group, name: "3CX/\(name)-\(call.id)",
+      number: number, callerName: callerName)
+    (facts.state, facts.exten) = (role == .caller ? .ring : .down, exten)
+    call.channels.append(Conversation.Channel(facts: facts, role: role, key: nil))
+    if role == .caller { tell(.channel(facts)) }
+    return call.channels.count - 1
+  }
+
+  private mutating func dial(_ index: Int, from caller: Int?, _ dialled: String, _ call: inout Conversation) {
+    guard call.channels[index].dialled.isEmpty else { return }
+    call.channels[index].dialled = dialled
+    tell(.dialBegan(from: caller.map { call.channels[$0].facts }, to: call.channels[index].facts, dialled: dialled))
+  }
+
+  private mutating func ring(_ index: Int, _ call: inout Conversation) {
+    guard call.channels[index].facts.state == .down else { return }
+    call.channels[index].facts.state = .ringing
+    tell(.channel(call.channels[index].facts))
+  }
+
+  private mutating func bringUp(_ index: Int, _ call: inout Conversation) {
+    guard !call.channels[index].isUp else { return }
+    call.channels[index].facts.state = .up
+    tell(.channel(call.channels[index].facts))
+  }
+
+  /// Both sides of a talk are there: they are bridged, and a queue that brought them together is left.
+  private mutating func connectIfBothUp(_ call: inout Conversation) {
+    guard let caller = call.caller, call.channels[caller].goneAt == nil else { return }
+    let called = call.channels.indices.filter {
+      call.channels[$0].role == .callee && call.channels[$0].isUp && call.channels[$0].goneAt == nil
+    }
+    guard let callee = called.last else { return }
+    bringUp(caller, &call)
+    if call.channels[callee].isForAgent, let name = call.queue, !call.wasDequeued {
+      call.wasDequeued = true
+      tell(
+        .agentConnected(
+          caller: call.channels[caller].facts, agent: call.channels[callee].facts, queue: name, waitSeconds: nil))
+    }
+    for index in [caller] + called where !call.channels[index].isBridged {
+      call.channels[index].isBridged = true
+      tell(.bridgeEntered(call.channels[index].facts, call.bridge))
+    }
+  }
+
+  // MARK: Endings
+
+  /// Tells of those that are gone as far as it is known why.
+  private mutating func resolve(_ id: Int, isCertain: Bool = false, isForced: Bool = false) {
+    guard var call = conversations[id] else { return }
+    let isAnswered = call.channels.contains { $0.role == .callee && $0.isUp && $0.goneAt == nil }
+    let callers = call.channels.filter { $0.role == .caller }
+    let isCallerGone = callers.allSatisfy { $0.goneAt != nil }
+    let isForced = isForced || isCertain || isInferring
+    for index in call.channels.indices.reversed() {
+      let channel = call.channels[index]
+      guard let since = channel.goneMoment, channel.role == .callee else { continue }
+      let hasWaited = moment - since >= Self.ringPatience
+      guard channel.isUp || isAnswered || isCallerGone || hasWaited || isForced else { continue }
+      let (status, cause) = reason(channel, isAnswered, isCallerGone)
+      end(index, because: status, cause, &call)
+      call.remember(call.channels.remove(at: index))
+    }
+    endCallers(&call, isForced: isForced)
+    conversations[id] = call.channels.isEmpty ? nil : call
+  }
+
+  private func reason(_ channel: Conversation.Channel, _ isAnswered: Bool, _ isCallerGone: Bool) -> (String, Int) {
+    if channel.isUp { return ("ANSWER", 16) }
+    if isAnswered { return ("CANCEL", 26) }
+    return isCallerGone ? ("CANCEL", 16) : ("NOANSWER", 19)
+  }
+
+  /// Lines that only others spoke of go with them; an outside caller is given time to arrive elsewhere.
+  private mutating func endCallers(_ call: inout Conversation, isForced: Bool) {
+    let hasParts = parts.values.contains { $0.callID == call.id }
+    for index in call.channels.indices where call.channels[index].key == nil && call.channels[index].goneAt == nil {
+      let isOrphan =
+        call.channels[index].role == .caller
+        ? !hasParts
+        : !call.channels.contains { $0.role == .caller && $0.goneAt == nil }
+      if isOrphan { (call.channels[index].goneAt, call.channels[index].goneMoment) = (now, moment) }
+    }
+    for index in call.channels.indices.reversed() {
+      let channel = call.channels[index]
+      guard let since = channel.goneMoment else { continue }
+      let isLine = channel.key == nil && channel.role == .caller
+      if isLine, !isForced, moment - since < Self.linePatience { continue }
+      if isLine, hasParts {
+        (call.channels[index].goneAt, call.channels[index].goneMoment) = (nil, nil)
+        continue
+      }
+      if channel.role == .callee, channel.key != nil { continue }
+      end(index, because: channel.isUp ? "ANSWER" : "CANCEL", 16, &call)
+      call.remember(call.channels.remove(at: index))
+    }
+  }
+
+  private mutating func end(_ index: Int, because status: String, _ cause: Int, _ call: inout Conversation) {
+    let channel = call.channels[index]
+    let time = channel.goneAt ?? now
+    if isInferring, channel.goneAt == now { return tell(.vanished(id: channel.facts.id), at: time) }
+    if channel.role == .caller, let queue = call.queue, !call.wasDequeued {
+      call.wasDequeued = true
+      tell(.queueAbandoned(channel.facts, queue: queue, waitSeconds: nil), at: time)
+    }
+    if channel.role == .callee, !channel.isUp {
+      let caller = call.caller.map { call.channels[$0].facts }
+      if channel.isForAgent, status == "NOANSWER", let caller {
+        tell(.agentRingNoAnswer(caller: caller, agent: channel.facts, queue: call.queue ?? ""), at: time)
+      }
+      tell(.dialEnded(from: caller, to: channel.facts, status: status, forward: nil), at: time)
+    }
+    tell(.hungUp(channel.facts, cause: cause), at: time)
+  }
+
+  private mutating func settle(all isForced: Bool) {
+    for id in conversations.keys.sorted() { resolve(id, isForced: isForced) }
+  }
+
+  // MARK: Moves
+
+  /// A participant is counted to another call now: an attended transfer joined the two.
+  private mutating func move(_ key: Participant.Key, from old: Int, to part: Participant) {
+    guard var former = conversations[old], let index = former.index(of: key) else { return }
+    var call = conversation(part.callID)
+    var channel = former.channels.remove(at: index)
+    let target = channel.facts
+    channel.facts.group = call.group
+    channel.isBridged = false
+    tell(.channel(channel.facts))
+    let transferee = call.channels.first { $0.role == .caller && $0.goneAt == nil || $0.key == nil }
+    handOver(from: former, to: call, transferee?.facts, target)
+    call.channels.append(channel)
+    conversations[old] = former.channels.isEmpty ? nil : former
+    conversations[part.callID] = call
+    resolve(old)
+  }
+
+  /// Whoever took part in both calls handed one over to the other.
+  private mutating func handOver(
+    from consultation: Conversation, to call: Conversation, _ transferee: ChannelFacts?, _ target: ChannelFacts?
+  ) {
+    guard let second = consultation.everybody.last(where: { one in call.everybody.contains { $0.dn == one.dn } }),
+      let first = call.everybody.last(where: { $0.dn == second.dn })
+    else { return }
+    tell(
+      .attendedTransfer(
+        first: first.facts, second: second.facts, transferee: transferee, target: target, succeeded: true))
+  }
+
+  /// The line was spoken of in another call by somebody who is in this one too: he handed it over.
+  private mutating func adopt(_ line: String, of part: Participant, _ call: inout Conversation) {
+    for other in conversations.values.sorted(by: { $0.id < $1.id }) where other.id != call.id {
+      guard let index = other.index(ofLine: line),
+        other.everybody.contains(where: { one in call.everybody.contains { $0.dn == one.dn } })
+      else { continue }
+      var former = other
+      var channel = former.channels.remove(at: index)
+      channel.facts.group = call.group
+      (channel.goneAt, channel.goneMoment, channel.isBridged) = (nil, nil, false)
+      tell(.channel(channel.facts))
+      handOver(from: call, to: other, channel.facts, call.index(of: part.key).map { call.channels[$0].facts })
+      call.channels.append(channel)
+      conversations[other.id] = former.channels.isEmpty ? nil : former
+      return
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// One call as the floor shows it: whose parts are there, which of them called, and the lines beyond the PBX that only
+// the parts of others speak of.
+
+internal import Basics
+internal import CallModel
+
+struct Conversation: Sendable {
+  /// A channel of the normaliser: a participant's, or one that stands for a line nobody monitors.
+  struct Channel: Sendable {
+    enum Role { case caller, callee }
+
+    var facts: ChannelFacts
+    let role: Role
+    /// Nil for a line that is only spoken of.
+    let key: Participant.Key?
+    var dialled = ""
+    var isBridged = false
+    var isForAgent = false
+    /// Gone, and since when: told once it is known why, or that nothing follows.
+    var goneAt: Timestamp?
+    var goneMoment: Moment?
+
+    var isUp: Bool { facts.state == .up }
+  }
+
+  let id: Int
+  let group: String
+  /// In order of appearance.
+  var channels: [Channel] = []
+  var queue: String?
+  var wasDequeued = false
+  var forwarded: Set<String> = []
+  var service: String?
+  /// Participants that are gone, newest last: somebody may turn out to have been handed over by one.
+  private(set) var former: [(dn: String, facts: ChannelFacts)] = []
+
+  init(id: Int, group: String) { (self.id, self.group) = (id, group) }
+
+  mutating func remember(_ channel: Channel) {
+    guard let dn = channel.key?.dn else { return }
+    former.append((dn, channel.facts))
+    if former.count > 8 { former.removeFirst() }
+  }
+
+  /// Every participant that is or was here.
+  var everybody: [(dn: String, facts: ChannelFacts)] {
+    former + channels.compactMap { channel in channel.key.map { ($0.dn, channel.facts) } }
+  }
+
+  var bridge: BridgeFacts { BridgeFacts(id: group, kind: .talk) }
+
+  func index(of key: Participant.Key) -> Int? { channels.firstIndex { $0.key == key } }
+
+  func index(ofLine number: String) -> Int? {
+    channels.firstIndex { $0.key == nil && $0.facts.id.hasSuffix("/" + number) }
+  }
+
+  /// Who called; the last one to come where several did, as in a transfer.
+  var caller: Int? {
+    channels.lastIndex { $0.role == .caller && $0.goneAt == nil } ?? channels.lastIndex { $0.role == .caller }
+  }
+
+  var hasPeople: Bool { channels.contains { $0.key != nil && $0.goneAt == nil } }
+}
