@@ -81,7 +81,8 @@ let top: [Target] = [
   room(
     "Agent",
     on: [
-      "AsteriskSource", "Relay", "Admin", "SourceKit", "Normaliser", "Journal", "Hub", "Identity", "CallModel",
+      "AsteriskSource", "ThreeCXSource", "Relay", "Admin", "SourceKit", "Normaliser", "Journal", "Hub", "Identity",
+      "CallModel",
       "Basics",
       "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "CShims", "CSystemd",
     ]),

@@ -1,7 +1,6 @@
 // What the agent lends to the administrator's pages.
 
 internal import Admin
-internal import AsteriskSource
 internal import Basics
 internal import CallModel
 internal import HTTP
@@ -10,6 +9,7 @@ internal import Journal
 internal import Loop
 internal import Metrics
 internal import Relay
+internal import SourceKit
 
 @LoopActor
 struct AdminDesk {
@@ -17,7 +17,7 @@ struct AdminDesk {
   let journal: Journal
   let metrics: MetricRegistry
   let relay: RelayRoutes
-  let source: @LoopActor @Sendable () -> AsteriskSource?
+  let source: @LoopActor @Sendable () -> (any PBXSource)?
   let startedAt: Moment
 
   var ports: AdminPorts {
@@ -83,7 +83,7 @@ struct AdminDesk {
     guard let entries = try? await journal.entries(of: CallID(call)), let last = entries.last,
       last.tenant.uuid == tenant
     else { return nil }
-    let messages = source()?.frames.messages(naming: Self.channelNames(last)) ?? []
+    let messages = source()?.messages(naming: Self.channelNames(last)) ?? []
     return .json { json in
       json.object { json in
         json.key("events")

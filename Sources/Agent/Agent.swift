@@ -17,7 +17,9 @@ package import Loop
 internal import Metrics
 internal import Normaliser
 internal import Relay
+internal import SourceKit
 internal import Store
+internal import ThreeCXSource
 
 /// Why the agent could not start, with what to do about it.
 package struct AgentFailure: Error, CustomStringConvertible {
@@ -39,7 +41,7 @@ package final class Agent {
   private var identity: IdentityRoom?
   private var hub: Hub?
   private var pipeline: Pipeline?
-  private var source: AsteriskSource?
+  private var source: (any PBXSource)?
   private var relay: RelayService?
   private var server: HTTPServer?
   private var signals: Signals?
@@ -77,7 +79,7 @@ package final class Agent {
     self.hub = hub
     let pipeline = makePipeline(journal, hub)
     try await pipeline.restore()
-    let commands = makeSource(pipeline)
+    let commands = try makeSource(pipeline)
     let relay = RelayService(hub: hub, config: config.relay, commands: commands, ledger: StoreLedger(store))
     relay.isJournalWritable = { [unowned journal] in journal.isWritable }
     relay.present = { [unowned pipeline] id in pipeline.board.call(id) }
@@ -104,18 +106,29 @@ package final class Agent {
 
   private func makePipeline(_ journal: Journal, _ hub: Hub) -> Pipeline {
     let (host, region) = (config.host.isEmpty ? Self.hostName() : config.host, config.region)
+    let kind = config.threecx.isOn ? "3cx" : "asterisk"
     let pipeline = Pipeline(journal: journal, hub: hub, health: health, metrics: metrics) {
-      Switchboard(source: "sidetone://\(host)/asterisk", region: region)
+      Switchboard(source: "sidetone://\(host)/\(kind)", region: region)
     }
     self.pipeline = pipeline
     return pipeline
   }
 
-  private func makeSource(_ pipeline: Pipeline) -> AsteriskCommands? {
-    guard config.asterisk.isOn else {
-      health.raise(AgentCondition.noPBX)
-      return nil
-    }
+  private func makeSource(_ pipeline: Pipeline) throws -> (any CallCommands)? {
+    if config.threecx.isOn { return try makeThreeCX(pipeline) }
+    if config.asterisk.isOn { return makeAsterisk(pipeline) }
+    health.raise(AgentCondition.noPBX)
+    return nil
+  }
+
+  private func makeThreeCX(_ pipeline: Pipeline) throws -> any CallCommands {
+    let source = try ThreeCXSource(config.threecx, outlet: pipeline, health: health, metrics: metrics)
+    self.source = source
+    pipeline.onLoss = { [unowned source] in source.reconnect() }
+    return ThreeCXCommands(source) { [unowned pipeline] group, request in pipeline.expect(group, request) }
+  }
+
+  private func makeAsterisk(_ pipeline: Pipeline) -> any CallCommands {
     let source = AsteriskSource(config.asterisk, outlet: pipeline, health: health, metrics: metrics)
     self.source = source
     pipeline.onUnexplained = { [unowned source] channel in source.probe(channel) }

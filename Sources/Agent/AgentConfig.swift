@@ -9,6 +9,7 @@ package import Identity
 package import Log
 package import Loop
 package import Relay
+package import ThreeCXSource
 
 package struct AgentConfig: Sendable {
   package var dataFolder = "/var/lib/sidetone"
@@ -20,6 +21,7 @@ package struct AgentConfig: Sendable {
   package var http = HTTPServerConfig()
   package var relay = RelayConfig()
   package var asterisk = AsteriskSourceConfig()
+  package var threecx = ThreeCXConfig()
   package var identity = IdentityConfig()
   package var storage = StorageConfig()
   package var retentionDays = 90
@@ -51,6 +53,10 @@ package struct AgentConfig: Sendable {
     readHTTP(&reader)
     relay = RelayConfig(reading: &reader)
     asterisk = AsteriskSourceConfig(reading: &reader)
+    threecx = ThreeCXConfig(reading: &reader)
+    if asterisk.isOn, threecx.isOn {
+      reader.fault("threecx", "url", "an agent has one PBX; remove this or [asterisk] username")
+    }
     identity = IdentityConfig(reading: &reader)
     storage = StorageConfig(reading: &reader)
     retentionDays = reader.number("journal", "retention_days", default: 90, in: 1...36_500)

@@ -78,7 +78,7 @@ final class Pipeline: SourceOutlet {
   func tell(_ events: [CallEvent]) { if !events.isEmpty, !journal.offer(events) { lose(events.count) } }
 
   func expect(_ group: String, _ request: OriginateRequest) -> CallID {
-    board.expect(group: group, from: request.from, to: request.to, at: Timestamp.now())
+    board.known(group: group) ?? board.expect(group: group, from: request.from, to: request.to, at: Timestamp.now())
   }
 
   // MARK: Out

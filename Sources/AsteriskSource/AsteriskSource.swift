@@ -1,6 +1,6 @@
 // The link to an Asterisk: connects, keeps connecting for ever, and carries commands. It understands nothing of calls.
 
-internal import Basics
+package import Basics
 package import CallModel
 internal import Crypto
 package import Health
@@ -10,7 +10,7 @@ package import Metrics
 package import SourceKit
 
 @LoopActor
-package final class AsteriskSource {
+package final class AsteriskSource: PBXSource {
   package let config: AsteriskSourceConfig
   package let name = "asterisk"
 
@@ -25,7 +25,7 @@ package final class AsteriskSource {
   private let bytesRead: Metric
   private let reconnects: Metric
   /// Recent messages as they came, for `sidetone trace`; bounded, and without the login.
-  package private(set) var frames = FrameLog()
+  private var frames = FrameLog()
   package private(set) var isUp = false
   /// Actions that the account was denied, by name.
   package private(set) var denied: Set<String> = []
@@ -80,6 +80,8 @@ package final class AsteriskSource {
       tick()
     }
   }
+
+  package func messages(naming ids: Set<String>) -> [(at: Timestamp, text: String)] { frames.messages(naming: ids) }
 
   // MARK: Effects
 

@@ -1,10 +1,10 @@
 // The last megabyte of what Asterisk sent, so that one call's messages can be looked at after the fact.
 
-package import Basics
+internal import Basics
 
 /// A ring of received bytes with their arrival; holds at most `limit` bytes.
-package struct FrameLog {
-  package static let limit = 1 << 20
+struct FrameLog {
+  static let limit = 1 << 20
 
   private var pieces: [(at: Timestamp, bytes: [UInt8])] = []
   private var size = 0
@@ -23,7 +23,7 @@ package struct FrameLog {
   }
 
   /// Whole messages that name any of these channels or groups, oldest first.
-  package func messages(naming ids: Set<String>, limit: Int = 1000) -> [(at: Timestamp, text: String)] {
+  func messages(naming ids: Set<String>, limit: Int = 1000) -> [(at: Timestamp, text: String)] {
     var decoder = AMIDecoder(expectsBanner: false)
     var found: [(Timestamp, String)] = []
     for piece in pieces {

@@ -25,11 +25,15 @@ extension INIDocument {
     }
     let names = [
       ("LOG_LEVEL", "log", "level"), ("ADMIN_SECRET", "identity", "secret"), ("JWT_SECRET", "identity", "secret"),
+      ("CLIENT_ID", "threecx", "client_id"), ("CLIENT_SECRET", "threecx", "client_secret"),
     ]
     for (name, section, key) in names where sections[section]?[key] == nil {
       if let value = environment[name] {
         set(section, key, key == "level" ? value.asciiLowercased : value, origin: name)
       }
+    }
+    if sections["threecx"]?["url"] == nil, let name = environment["FQDN"] {
+      set("threecx", "url", name.hasPrefix("http") ? name : "https://\(name)", origin: "FQDN")
     }
     if environment["JSON_LOGS"] == "true", sections["log"]?["format"] == nil {
       set("log", "format", "json", origin: "JSON_LOGS")

@@ -208,6 +208,9 @@ package struct Switchboard {
     return stranded
   }
 
+  /// The call that has this channel group already.
+  package func known(group: String) -> CallID? { groups[group].flatMap { calls[$0]?.call.id } }
+
   /// The call of a channel group is going to be this one.
   /// - Returns: its id, the same that its events will carry.
   package mutating func expect(group: String, from: String, to: String, at time: Timestamp) -> CallID {

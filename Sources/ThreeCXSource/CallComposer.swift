@@ -26,7 +26,9 @@ package struct CallComposer: Sendable {
   /// - Parameter epoch: names the PBX's run, whose ids begin again with the next.
   package init(epoch: String) { self.epoch = epoch }
 
-  package var callCount: Int { conversations.count }
+  /// The normaliser's names for a call and for a participant.
+  func group(_ callID: Int) -> String { "\(epoch)/\(callID)" }
+  func channel(_ key: Participant.Key) -> String { "\(epoch)/\(key.dn)/\(key.id)" }
 
   // MARK: Inputs
 
@@ -151,7 +153,7 @@ package struct CallComposer: Sendable {
   // MARK: Composing
 
   private mutating func conversation(_ id: Int) -> Conversation {
-    conversations[id] ?? Conversation(id: id, group: "\(epoch)/\(id)")
+    conversations[id] ?? Conversation(id: id, group: group(id))
   }
 
   private mutating func compose(_ part: Participant) {
@@ -359,7 +361,7 @@ package struct CallComposer: Sendable {
       return known
     }
     var facts = ChannelFacts(
-      id: "\(epoch)/\(key.dn)/\(key.id)", group: call.group, name: "3CX/\(key.dn)-\(key.id)", number: key.dn)
+      id: channel(key), group: call.group, name: "3CX/\(key.dn)-\(key.id)", number: key.dn)
     fill(&facts)
     call.channels.append(Conversation.Channel(facts: facts, role: role, key: key))
     if role == .caller { tell(.channel(facts)) }

@@ -9,12 +9,20 @@ extension Sidetone {
   static let simulate = Command(
     name: "simulate", summary: "be a PBX: an AMI server with calls of its own, or playing a recording",
     usage:
-      "simulate asterisk [--listen ADDR] [--user NAME] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] | simulate asterisk --play FILE [--speed X]",
-    options: ["listen", "user", "secret-file", "rate", "seed", "calls", "pace", "play", "speed"].map { .value($0) }
+      "simulate 3cx [--listen ADDR] [--user ID] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] [--drop P] [--double P] [--swap P] [--close-every S] [--revoke-every S] [--restart-every S] [--token-secs S] | simulate asterisk [--listen ADDR] [--user NAME] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] | simulate asterisk --play FILE [--speed X]",
+    options: [
+      "listen", "user", "secret-file", "rate", "seed", "calls", "pace", "play", "speed", "drop", "double", "swap",
+      "close-every", "revoke-every", "restart-every", "token-secs",
+    ].map { .value($0) }
   ) { arguments in
-    guard try arguments.operand(0, "which PBX") == "asterisk" else {
-      throw UsageError(description: "expected: simulate asterisk")
+    switch try arguments.operand(0, "which PBX") {
+    case "3cx": return try await simulateThreeCX(arguments)
+    case "asterisk": return try await simulateAsterisk(arguments)
+    default: throw UsageError(description: "expected: simulate asterisk or simulate 3cx")
     }
+  }
+
+  @LoopActor private static func simulateAsterisk(_ arguments: Arguments) async throws -> Int32 {
     var settings = SimulatedPBX.Settings()
     settings.rate = try arguments.decimal("rate", default: 0.5)
     settings.seed = UInt64(try arguments.number("seed", default: 1))
@@ -53,7 +61,7 @@ extension Sidetone {
     server.onLogin = { session in player.play(to: session) }
   }
 
-  @LoopActor private static func untilSignal() async -> Int32 {
+  @LoopActor static func untilSignal() async -> Int32 {
     await withCheckedContinuation { continuation in
       var isDone = false
       waiting = Signals([2, 15]) { _ in

@@ -1,0 +1,276 @@
+// The link to a 3CX over Call Control: connects, keeps connecting for ever, and fetches what the frames point at. It
+// understands nothing of calls; `CallControlSession` and `CallComposer` decide.
+//
+//   token ─▶ socket ─▶ snapshot ─▶ live ─(close of any kind, silence)─▶ pause with jitter ─▶ token …
+
+package import Basics
+internal import CallModel
+internal import HTTPClient
+package import Health
+internal import JSON
+internal import Log
+package import Loop
+package import Metrics
+package import SourceKit
+internal import WebSocket
+
+@LoopActor
+package final class ThreeCXSource: PBXSource {
+  package let name = "3cx"
+  package let client: ThreeCXClient
+  package private(set) var isUp = false
+  /// What each DN is, as the last snapshot said.
+  package private(set) var kinds: [String: PartyKind] = [:]
+
+  private let config: ThreeCXConfig
+  private unowned let outlet: any SourceOutlet
+  private let health: HealthBoard
+  private var session: CallControlSession
+  private var composer: CallComposer
+  private var socket: WebSocketSession?
+  private var backoff: Backoff
+  private var attempt = 0
+  private var isStopped = false
+  private var lastPing = Moment.now()
+  private var frames = FrameLog()
+  private let frameCount: Metric
+  private let snapshotCount: Metric
+  private let fetchCount: Metric
+
+  private static let pingPeriod: Duration = .seconds(5)
+  private static let silence: Duration = .seconds(15)
+
+  /// Throws where libcurl is missing.
+  package init(_ config: ThreeCXConfig, outlet: any SourceOutlet, health: HealthBoard, metrics: MetricRegistry) throws {
+    (self.config, self.outlet, self.health) = (config, outlet, health)
+    client = try ThreeCXClient(config)
+    session = Self.freshSession(config)
+    composer = CallComposer(epoch: "1")
+    backoff = Backoff(cap: .seconds(5), quietSpell: .seconds(30))
+    frameCount = metrics.counter("sidetone_threecx_frames_total", "Frames of the 3CX's Call Control socket")
+    snapshotCount = metrics.counter("sidetone_threecx_snapshots_total", "Comparisons with all that the 3CX shows")
+    fetchCount = metrics.counter("sidetone_threecx_fetches_total", "Participants asked for, one by one")
+    client.broker.onContested = { [unowned self] isContested in
+      if isContested {
+        health.raise(ThreeCXCondition.contested, on: name)
+      } else {
+        health.clear(ThreeCXCondition.contested, on: name)
+      }
+    }
+  }
+
+  private static func freshSession(_ config: ThreeCXConfig) -> CallControlSession {
+    let period = Duration.seconds(config.reconcileSeconds)
+    return CallControlSession(livePeriod: period, idlePeriod: .seconds(config.reconcileSeconds * 20))
+  }
+
+  // MARK: Life
+
+  package func start() {
+    health.setLink(name, .connecting)
+    tick()
+    connect()
+  }
+
+  package func stop() {
+    isStopped = true
+    socket?.close(1000, "")
+  }
+
+  package func reconnect() {
+    guard socket != nil else { return }
+    ended(ThreeCXCondition.unreachable, "reconnect was asked for")
+  }
+
+  package func messages(naming ids: Set<String>) -> [(at: Timestamp, text: String)] { frames.messages(naming: ids) }
+
+  private func connect() {
+    guard !isStopped else { return }
+    attempt += 1
+    let attempt = attempt
+    LoopActor.begin { [self] in
+      // One attempt; every way out of it leads to the next.
+      do throws(ThreeCXFault) {
+        let (stream, token) = try await client.connect()
+        guard attempt == self.attempt, !isStopped else { return stream.close() }
+        open(stream, token, attempt)
+      } catch {
+        guard attempt == self.attempt else { return }
+        ended(ThreeCXCondition.of(error), error.description)
+      }
+    }
+  }
+
+  private func open(_ stream: Stream, _ token: Secret<String>, _ attempt: Int) {
+    let host = config.origin.map { $0.port == 443 ? $0.host : "\($0.host):\($0.port)" } ?? ""
+    WebSocketClient.open(
+      stream, host: host, target: "/callcontrol/ws", headers: [("Authorization", "Bearer \(token.reveal())")]
+    ) { [weak self] result in
+      guard let self, attempt == self.attempt else { return }
+      switch result {
+      case .failure(let refusal): refused(refusal, token)
+      case .success(let socket): opened(socket, attempt)
+      }
+    }
+  }
+
+  private func refused(_ refusal: WebSocketRefusal, _ token: Secret<String>) {
+    let isForbidden = refusal.answer.contains(" 403") || refusal.answer.contains(" 404")
+    if refusal.answer.contains(" 401") { client.broker.refused(token) }
+    ended(isForbidden ? ThreeCXCondition.noCallControl : ThreeCXCondition.unreachable, refusal.answer)
+  }
+
+  private func opened(_ socket: WebSocketSession, _ attempt: Int) {
+    self.socket = socket
+    lastPing = Moment.now()
+    session = Self.freshSession(config)
+    socket.receive { [weak self] message in
+      guard let self, attempt == self.attempt else { return }
+      received(message)
+    } onEnd: { [weak self] code, reason in
+      guard let self, attempt == self.attempt else { return }
+      ended(ThreeCXCondition.unreachable, "the socket closed: \(code) \(reason)")
+    }
+    perform(session.opened(at: Moment.now()))
+  }
+
+  private func received(_ message: WebSocketMessage) {
+    let bytes: [UInt8]
+    switch message {
+    case .text(let text): bytes = text
+    case .binary(let text): bytes = text
+    case .ping, .pong, .close: return
+    }
+    frameCount.add()
+    if let frame = CallControlFrame(bytes) { perform(session.received(frame, at: Moment.now())) }
+  }
+
+  private func ended(_ condition: Condition, _ detail: String) {
+    attempt += 1
+    let old = socket
+    socket = nil
+    old?.close(1000, "")
+    for other in ThreeCXCondition.ofLink where other.code != condition.code { health.clear(other, on: name) }
+    health.raise(condition, on: name, detail: detail)
+    if isUp {
+      isUp = false
+      Log.info("link is down", [.sourceName: name, .errorText: detail])
+      outlet.observe([Observation(at: Timestamp.now(), .linkDown(reason: condition.code))])
+    }
+    health.setLink(name, isStopped ? .down : .connecting, code: condition.code)
+    guard !isStopped else { return }
+    let pause = backoff.failed(at: Moment.now(), random: Double.random(in: 0..<1))
+    let isRefusal = [ThreeCXCondition.credentials.code, ThreeCXCondition.noCallControl.code].contains(condition.code)
+    LoopActor.loop.after(isRefusal ? max(pause, .seconds(5)) : pause) { [weak self] in self?.connect() }
+  }
+
+  // MARK: Time
+
+  private func tick() {
+    LoopActor.loop.after(.milliseconds(100)) { [weak self] in
+      guard let self, !isStopped else { return }
+      let now = Moment.now()
+      if let socket { keepAlive(socket, now) }
+      if socket != nil { perform(session.tick(at: now)) }
+      observe(composer.tick(time: Timestamp.now(), at: now))
+      tick()
+    }
+  }
+
+  private func keepAlive(_ socket: WebSocketSession, _ now: Moment) {
+    if now - socket.lastHeard > Self.silence { return ended(ThreeCXCondition.silent, "nothing came for 15 s") }
+    guard now - lastPing > Self.pingPeriod else { return }
+    lastPing = now
+    socket.send(.ping, [])
+  }
+
+  // MARK: Effects
+
+  private func perform(_ effects: [CallControlSession.Effect]) {
+    for effect in effects {
+      switch effect {
+      case .fetch(let key): fetch(key)
+      case .takeSnapshot: takeSnapshot()
+      case .changed(let part): changed(part)
+      case .gone(let key): observe(composer.gone(key, time: Timestamp.now(), at: Moment.now()))
+      case .floor(let parts, let isFirst): floor(parts, isFirst)
+      }
+    }
+  }
+
+  private func changed(_ part: Participant) {
+    let now = Timestamp.now()
+    frames.append(part, at: now, channel: composer.channel(part.key), group: composer.group(part.callID))
+    observe(composer.changed(part, time: now, at: Moment.now()))
+  }
+
+  private func floor(_ parts: [Participant], _ isFirst: Bool) {
+    if isFirst { cameUp() }
+    observe(composer.floor(parts, kinds: kinds, isFirst: isFirst, time: Timestamp.now(), at: Moment.now()))
+  }
+
+  private func cameUp() {
+    isUp = true
+    backoff.succeeded(at: Moment.now())
+    health.setLink(name, .up)
+    for condition in ThreeCXCondition.ofLink { health.clear(condition, on: name) }
+    if let offset = client.broker.clockOffset, abs(offset) > 5 {
+      health.raise(ThreeCXCondition.clock, on: name)
+    } else {
+      health.clear(ThreeCXCondition.clock, on: name)
+    }
+    Log.info("link is up", [.sourceName: name])
+    outlet.observe([Observation(at: Timestamp.now(), .linkUp(epoch: nil))])
+  }
+
+  private func observe(_ observations: [Observation]) { if !observations.isEmpty { outlet.observe(observations) } }
+
+  private func fetch(_ key: Participant.Key) {
+    fetchCount.add()
+    let attempt = attempt
+    LoopActor.begin { [self] in
+      // One bounded request; its answer is a value for the session.
+      let answer = await ask(key)
+      if attempt == self.attempt { perform(session.fetched(key, answer, at: Moment.now())) }
+    }
+  }
+
+  private func ask(_ key: Participant.Key) async -> CallControlSession.Answer {
+    do throws(ThreeCXFault) {
+      let json = try await client.get("/callcontrol/\(Escaping.percent(key.dn))/participants/\(key.id)")
+      return Participant(json, dn: key.dn).map { .found($0) } ?? .notThere
+    } catch {
+      if case .status(404, _, _) = error { return .notThere }
+      return .failed
+    }
+  }
+
+  private func takeSnapshot() {
+    snapshotCount.add()
+    let attempt = attempt
+    LoopActor.begin { [self] in
+      // One bounded request; without an answer the session asks again.
+      do throws(ThreeCXFault) {
+        let states = (try await client.get("/callcontrol").array ?? []).compactMap { DNState($0) }
+        guard attempt == self.attempt else { return }
+        kinds = Dictionary(states.map { ($0.dn, $0.kind) }) { first, _ in first }
+        perform(session.snapshot(states, at: Moment.now()))
+      } catch {
+        guard attempt == self.attempt else { return }
+        if isUp {
+          perform(session.snapshot(nil, at: Moment.now()))
+        } else {
+          ended(ThreeCXCondition.of(error), error.description)
+        }
+      }
+    }
+  }
+
+  // MARK: For commands
+
+  /// The normaliser's name for a call of the PBX.
+  func group(_ callID: Int) -> String { composer.group(callID) }
+
+  /// Tells what we are about to do to a call, so that what follows is not taken for somebody's own doing.
+  func announce(_ fact: Observation.Fact) { outlet.observe([Observation(at: Timestamp.now(), fact)]) }
+}

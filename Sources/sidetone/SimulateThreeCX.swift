@@ -1,0 +1,41 @@
+// sidetone simulate 3cx: tokens, Call Control with its WebSocket, some XAPI, and what goes wrong with them.
+
+internal import Basics
+internal import Loop
+internal import Simulator
+
+extension Sidetone {
+  @LoopActor static func simulateThreeCX(_ arguments: Arguments) async throws -> Int32 {
+    let seed = UInt64(try arguments.number("seed", default: 1))
+    let world = ThreeCXWorld(seed: seed)
+    world.faults.drop = try arguments.decimal("drop", default: 0)
+    world.faults.double = try arguments.decimal("double", default: 0)
+    world.faults.swap = try arguments.decimal("swap", default: 0)
+    var settings = ThreeCXServer.Settings()
+    settings.clientID = arguments["user"] ?? settings.clientID
+    if let path = arguments["secret-file"] {
+      settings.clientSecret = String(decoding: try Files.read(path, limit: 4096), as: UTF8.self).trimmed
+    }
+    settings.tokenSeconds = try arguments.number("token-secs", default: 3600)
+    let server = ThreeCXServer(world: world, settings: settings)
+    guard let place = Listener.Place(arguments["listen"] ?? "127.0.0.1:5004") else {
+      throw UsageError(description: "--listen needs address:port")
+    }
+    try server.listen(at: place)
+    server.work(try work(arguments, seed))
+    Files.print("ready http://127.0.0.1:\(server.port)")
+    return await untilSignal()
+  }
+
+  private static func work(_ arguments: Arguments, _ seed: UInt64) throws -> ThreeCXServer.Work {
+    var work = ThreeCXServer.Work()
+    work.seed = seed
+    work.rate = try arguments.decimal("rate", default: 0.5)
+    work.pace = try arguments.decimal("pace", default: 1)
+    if arguments.has("calls") { work.calls = try arguments.number("calls", default: 0) }
+    if arguments.has("close-every") { work.closeEvery = try arguments.decimal("close-every", default: 0) }
+    if arguments.has("revoke-every") { work.revokeEvery = try arguments.decimal("revoke-every", default: 0) }
+    if arguments.has("restart-every") { work.restartEvery = try arguments.decimal("restart-every", default: 0) }
+    return work
+  }
+}
