@@ -121,7 +121,7 @@ let checks: [Target] = [
     ]),
   tests(
     "ThreeCXSource",
-    of: ["ThreeCXSource", "Simulator", "Normaliser", "CallModel", "JSON", "Loop", "Basics"]),
+    of: ["ThreeCXSource", "AsteriskSource", "Simulator", "Normaliser", "CallModel", "JSON", "Loop", "Basics"]),
   tests("Store", of: ["Store", "Postgres", "SQLite", "Loop", "Basics"]),
   tests("Identity", of: ["Identity", "Store", "Crypto", "HTTP", "JSON", "Loop", "Basics"]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),

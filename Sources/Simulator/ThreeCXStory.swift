@@ -17,12 +17,15 @@ package struct ThreeCXStory {
     package var outside = "+15550100"
     package var trunk = "10000"
     package var queue = "800"
+    /// Of the queue; the second answers.
+    package var agents = ["101", "102", "103"]
+    package var did = ""
     package init() {}
   }
 
   package static let all = [
     internalCall, inboundCall, outboundCall, queueCall, abandoned, noAnswer, cancelled, voicemail, forwarded,
-    blindTransfer, attendedTransfer,
+    blindTransfer, blindTransferInside, attendedTransfer, attendedTransferInside,
   ]
 
   package static let internalCall = ThreeCXStory(name: "internal") { world, cast in
@@ -65,10 +68,16 @@ package struct ThreeCXStory {
       (0, { (call, waiting) = wait(world, cast) }),
       (
         0.5,
-        { agents = [cast.one, cast.two, cast.three].map { ring(world, $0, call, outside: cast, for: cast.queue) } }
+        { agents = cast.agents.map { ring(world, $0, call, outside: cast, for: cast.queue) } }
       ),
       (2.0, { world.connect(agents[1]) }),
-      (0.01, { world.remove(agents[0], agents[2], waiting) }),
+      (
+        0.01,
+        {
+          for agent in agents where agent != agents[1] { world.remove(agent) }
+          world.remove(waiting)
+        }
+      ),
       (2.0, { world.remove(agents[1]) }),
     ]
   }
@@ -77,7 +86,7 @@ package struct ThreeCXStory {
     var (call, waiting, agents) = (0, 0, [Int]())
     return [
       (0, { (call, waiting) = wait(world, cast) }),
-      (0.5, { agents = [cast.one, cast.two].map { ring(world, $0, call, outside: cast, for: cast.queue) } }),
+      (0.5, { agents = cast.agents.prefix(2).map { ring(world, $0, call, outside: cast, for: cast.queue) } }),
       (2.0, { world.remove(waiting, agents[0], agents[1]) }),
     ]
   }
@@ -149,6 +158,46 @@ package struct ThreeCXStory {
     ]
   }
 
+  package static let blindTransferInside = ThreeCXStory(name: "blind-transfer-internal") { world, cast in
+    var (call, one, two, three) = (0, 0, 0, 0)
+    return [
+      (0, { (call, one) = dial(world, cast.one, cast.two) }),
+      (0.1, { two = ring(world, cast.two, call, from: cast.one) }),
+      (1.0, { world.connect(two, one) }),
+      (
+        1.0,
+        {
+          world.remove(two)
+          three = ring(world, cast.three, call, from: cast.one) { $0.referredBy = cast.two }
+          world.change(one) { ($0.status, $0.partyDN, $0.partyNumber) = ("Dialing", cast.three, cast.three) }
+        }
+      ),
+      (1.0, { world.connect(three, one) }),
+      (2.0, { world.remove(three, one) }),
+    ]
+  }
+
+  package static let attendedTransferInside = ThreeCXStory(name: "attended-transfer-internal") { world, cast in
+    var (call, consultation, one, two, asking, three) = (0, 0, 0, 0, 0, 0)
+    return [
+      (0, { (call, one) = dial(world, cast.one, cast.two) }),
+      (0.1, { two = ring(world, cast.two, call, from: cast.one) }),
+      (1.0, { world.connect(two, one) }),
+      (1.0, { (consultation, asking) = dial(world, cast.two, cast.three) }),
+      (0.1, { three = ring(world, cast.three, consultation, from: cast.two) }),
+      (1.0, { world.connect(three, asking) }),
+      (
+        1.0,
+        {
+          world.change(three) { ($0.callID, $0.partyDN, $0.partyNumber) = (call, cast.one, cast.one) }
+          world.change(one) { ($0.partyDN, $0.partyNumber) = (cast.three, cast.three) }
+          world.remove(two, asking)
+        }
+      ),
+      (2.0, { world.remove(three, one) }),
+    ]
+  }
+
   package static let attendedTransfer = ThreeCXStory(name: "attended-transfer") { world, cast in
     var (call, consultation, one, asking, two) = (0, 0, 0, 0, 0)
     return [
@@ -196,6 +245,7 @@ package struct ThreeCXStory {
   ) -> Int {
     world.add(dn, "Ringing", in: call, with: cast.trunk, "Wexternalline", number: cast.outside) { part in
       (part.originatedBy, part.originatedByKind, part.onBehalfOf) = ("ROUTER", "Wroutepoint", queue)
+      part.did = cast.did
       fill(&part)
     }
   }
@@ -203,7 +253,10 @@ package struct ThreeCXStory {
   private static func wait(_ world: ThreeCXWorld, _ cast: Cast) -> (call: Int, part: Int) {
     let call = world.newCall()
     return (
-      call, world.add(cast.queue, "Connected", in: call, with: cast.trunk, "Wexternalline", number: cast.outside)
+      call,
+      world.add(cast.queue, "Connected", in: call, with: cast.trunk, "Wexternalline", number: cast.outside) {
+        $0.did = cast.did
+      }
     )
   }
 

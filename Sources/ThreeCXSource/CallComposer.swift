@@ -18,8 +18,8 @@ package struct CallComposer: Sendable {
   private var moment = Moment(nanoseconds: 0)
   private var isInferring = false
 
-  /// Why somebody's telephone stopped ringing shows a little later.
-  static let ringPatience: Duration = .milliseconds(250)
+  /// Why somebody left while the caller is still there shows a little later: an answer elsewhere, a transfer.
+  static let patience: Duration = .milliseconds(250)
   /// An outside caller whom nobody is rung for may be on the way to somebody else.
   static let linePatience: Duration = .milliseconds(1500)
 
@@ -243,8 +243,11 @@ package struct CallComposer: Sendable {
   // MARK: Who was called
 
   private mutating func composeCallee(_ part: Participant, _ call: inout Conversation) {
+    if call.index(of: part.key) == nil {
+      let from = callerLine(of: part, &call)
+      announce(part, from, &call)
+    }
     let caller = callerLine(of: part, &call)
-    if call.index(of: part.key) == nil { announce(part, caller, &call) }
     let isNew = call.index(of: part.key) == nil
     let index = ensure(part.key, .callee, &call) { $0.state = .down }
     if isNew {
@@ -283,6 +286,12 @@ package struct CallComposer: Sendable {
       let from = caller.map { call.channels[$0].facts }
       tell(.dialEnded(from: from, to: call.channels[index].facts, status: "FORWARDED", forward: part.key.dn))
     }
+    if part.onBehalfOfKind == .person, part.onBehalfOf != part.key.dn,
+      !call.everybody.contains(where: { $0.dn == part.onBehalfOf }),
+      call.forwarded.insert("\(part.onBehalfOf)>\(part.key.dn)").inserted
+    {
+      forwardedUnseen(part, caller, call)
+    }
     if part.referredByKind == .person, part.referredBy != part.key.dn,
       let index = call.channels.lastIndex(where: { $0.key?.dn == part.referredBy && $0.isBridged }),
       call.forwarded.insert("\(part.referredBy)>>\(part.key.dn)").inserted
@@ -295,7 +304,20 @@ package struct CallComposer: Sendable {
         tell(.bridgeLeft(call.channels[caller].facts, call.bridge))
         call.channels[caller].isBridged = false
       }
+      let referrer = call.channels[index]
+      if referrer.goneAt != nil { takeOut([(referrer, "ANSWER", 16)], of: &call) }
     }
+  }
+
+  /// Forwarded by a telephone that never rang, so that it never was a participant.
+  private mutating func forwardedUnseen(_ part: Participant, _ caller: Int?, _ call: Conversation) {
+    let facts = ChannelFacts(
+      id: "\(call.group)/\(part.onBehalfOf)/forward", group: call.group, name: "3CX/\(part.onBehalfOf)-0",
+      number: part.onBehalfOf)
+    let from = caller.map { call.channels[$0].facts }
+    tell(.dialBegan(from: from, to: facts, dialled: part.onBehalfOf))
+    tell(.dialEnded(from: from, to: facts, status: "FORWARDED", forward: part.key.dn))
+    tell(.hungUp(facts, cause: 16))
   }
 
   // MARK: Services
@@ -303,7 +325,9 @@ package struct CallComposer: Sendable {
   private mutating func serve(_ part: Participant, _ call: inout Conversation) {
     guard let caller = callerLine(of: part, &call) else { return }
     switch kinds[part.key.dn] ?? .unknown {
-    case .queue: queue(part.key.dn, caller, &call)
+    case .queue:
+      call.isQueueSeen = true
+      queue(part.key.dn, caller, &call)
     case .voicemail, .ivr, .conference, .specialMenu:
       guard part.status == .connected else { return }
       bringUp(caller, &call)
@@ -323,11 +347,12 @@ package struct CallComposer: Sendable {
   private mutating func run(_ kind: PartyKind, _ id: String, _ index: Int, _ call: inout Conversation) {
     guard call.service != id else { return }
     call.service = id
-    for other in call.channels.indices where call.channels[other].role == .callee && !call.channels[other].isUp {
-      end(other, because: "NOANSWER", 19, &call)
-    }
+    let rung = call.channels.filter { $0.role == .callee && !$0.isUp }
     call.channels.removeAll { $0.role == .callee && !$0.isUp }
     guard let caller = call.caller else { return }
+    for other in rung {
+      tell(.dialEnded(from: call.channels[caller].facts, to: other.facts, status: "NOANSWER", forward: nil))
+    }
     let (name, data): (String, String) =
       switch kind {
       case .voicemail: ("VoiceMail", id)
@@ -338,6 +363,7 @@ package struct CallComposer: Sendable {
     var facts = call.channels[caller].facts
     facts.exten = id
     tell(.applicationFound(facts, name: name, data: data))
+    for other in rung { tell(.hungUp(other.facts, cause: 19), at: other.goneAt) }
   }
 
   private mutating func queue(_ name: String, _ caller: Int, _ call: inout Conversation) {
@@ -405,22 +431,25 @@ package struct CallComposer: Sendable {
 
   /// Both sides of a talk are there: they are bridged, and a queue that brought them together is left.
   private mutating func connectIfBothUp(_ call: inout Conversation) {
-    guard let caller = call.caller, call.channels[caller].goneAt == nil else { return }
-    let called = call.channels.indices.filter {
-      call.channels[$0].role == .callee && call.channels[$0].isUp && call.channels[$0].goneAt == nil
-    }
-    guard let callee = called.last else { return }
+    guard let caller = call.caller, call.channels[caller].goneAt == nil, let callee = call.talking.last else { return }
     bringUp(caller, &call)
     if call.channels[callee].isForAgent, let name = call.queue, !call.wasDequeued {
       call.wasDequeued = true
       tell(
         .agentConnected(
           caller: call.channels[caller].facts, agent: call.channels[callee].facts, queue: name, waitSeconds: nil))
+      endOtherAgents(&call)
     }
-    for index in [caller] + called where !call.channels[index].isBridged {
+    // Indices are taken anew: others may have left the list.
+    for index in [call.caller].compactMap(\.self) + call.talking where !call.channels[index].isBridged {
       call.channels[index].isBridged = true
       tell(.bridgeEntered(call.channels[index].facts, call.bridge))
     }
+  }
+
+  /// One has answered; the others' telephones stop, whether or not that was told already.
+  private mutating func endOtherAgents(_ call: inout Conversation) {
+    takeOut(call.channels.filter { $0.isForAgent && !$0.isUp }.map { ($0, "CANCEL", 26) }, of: &call)
   }
 
   // MARK: Endings
@@ -432,23 +461,31 @@ package struct CallComposer: Sendable {
     let callers = call.channels.filter { $0.role == .caller }
     let isCallerGone = callers.allSatisfy { $0.goneAt != nil }
     let isForced = isForced || isCertain || isInferring
-    for index in call.channels.indices.reversed() {
-      let channel = call.channels[index]
-      guard let since = channel.goneMoment, channel.role == .callee else { continue }
-      let hasWaited = moment - since >= Self.ringPatience
-      guard channel.isUp || isAnswered || isCallerGone || hasWaited || isForced else { continue }
-      let (status, cause) = reason(channel, isAnswered, isCallerGone)
-      end(index, because: status, cause, &call)
-      call.remember(call.channels.remove(at: index))
+    abandonIfLeft(&call)
+    let called = call.channels.compactMap { channel -> Leaving? in
+      guard let since = channel.goneMoment, channel.role == .callee else { return nil }
+      let hasWaited = moment - since >= Self.patience
+      guard isAnswered || isCallerGone || hasWaited || isForced else { return nil }
+      return reason(channel, isAnswered, isCallerGone)
     }
+    takeOut(called, of: &call)
     endCallers(&call, isForced: isForced)
     conversations[id] = call.channels.isEmpty ? nil : call
   }
 
-  private func reason(_ channel: Conversation.Channel, _ isAnswered: Bool, _ isCallerGone: Bool) -> (String, Int) {
-    if channel.isUp { return ("ANSWER", 16) }
-    if isAnswered { return ("CANCEL", 26) }
-    return isCallerGone ? ("CANCEL", 16) : ("NOANSWER", 19)
+  /// A queue whose participant was seen and is gone, with nobody left: the caller gave up before the agents stopped.
+  private mutating func abandonIfLeft(_ call: inout Conversation) {
+    guard let queue = call.queue, !call.wasDequeued, call.isQueueSeen, let caller = call.caller,
+      !parts.values.contains(where: { $0.callID == call.id && $0.status == .connected })
+    else { return }
+    call.wasDequeued = true
+    tell(.queueAbandoned(call.channels[caller].facts, queue: queue, waitSeconds: nil))
+  }
+
+  private func reason(_ channel: Conversation.Channel, _ isAnswered: Bool, _ isCallerGone: Bool) -> Leaving {
+    if channel.isUp { return (channel, "ANSWER", 16) }
+    if isAnswered { return (channel, "CANCEL", 26) }
+    return isCallerGone ? (channel, "CANCEL", 16) : (channel, "NOANSWER", 19)
   }
 
   /// Lines that only others spoke of go with them; an outside caller is given time to arrive elsewhere.
@@ -461,23 +498,35 @@ package struct CallComposer: Sendable {
         : !call.channels.contains { $0.role == .caller && $0.goneAt == nil }
       if isOrphan { (call.channels[index].goneAt, call.channels[index].goneMoment) = (now, moment) }
     }
-    for index in call.channels.indices.reversed() {
-      let channel = call.channels[index]
-      guard let since = channel.goneMoment else { continue }
+    let leaving = call.channels.compactMap { channel -> Leaving? in
+      guard let since = channel.goneMoment, channel.role == .caller || channel.key == nil else { return nil }
       let isLine = channel.key == nil && channel.role == .caller
-      if isLine, !isForced, moment - since < Self.linePatience { continue }
-      if isLine, hasParts {
-        (call.channels[index].goneAt, call.channels[index].goneMoment) = (nil, nil)
-        continue
-      }
-      if channel.role == .callee, channel.key != nil { continue }
-      end(index, because: channel.isUp ? "ANSWER" : "CANCEL", 16, &call)
-      call.remember(call.channels.remove(at: index))
+      if isLine, !isForced, moment - since < Self.linePatience { return nil }
+      return isLine && hasParts ? nil : (channel, channel.isUp ? "ANSWER" : "CANCEL", 16)
+    }
+    takeOut(leaving, of: &call)
+    guard hasParts else { return }
+    // The outside caller is with somebody again.
+    for index in call.channels.indices where call.channels[index].key == nil && call.channels[index].role == .caller {
+      (call.channels[index].goneAt, call.channels[index].goneMoment) = (nil, nil)
     }
   }
 
-  private mutating func end(_ index: Int, because status: String, _ cause: Int, _ call: inout Conversation) {
-    let channel = call.channels[index]
+  /// A channel that ends, with the dial status and the cause (Q.850) that say why.
+  private typealias Leaving = (channel: Conversation.Channel, status: String, cause: Int)
+
+  /// Ends them in the order of their appearance.
+  private mutating func takeOut(_ leaving: [Leaving], of call: inout Conversation) {
+    for (channel, status, cause) in leaving {
+      end(channel, because: status, cause, &call)
+      call.channels.removeAll { $0.facts.id == channel.facts.id }
+      call.remember(channel)
+    }
+  }
+
+  private mutating func end(
+    _ channel: Conversation.Channel, because status: String, _ cause: Int, _ call: inout Conversation
+  ) {
     let time = channel.goneAt ?? now
     if isInferring, channel.goneAt == now { return tell(.vanished(id: channel.facts.id), at: time) }
     if channel.role == .caller, let queue = call.queue, !call.wasDequeued {

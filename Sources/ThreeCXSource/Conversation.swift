@@ -29,6 +29,8 @@ struct Conversation: Sendable {
   var channels: [Channel] = []
   var queue: String?
   var wasDequeued = false
+  /// The queue's own participant is or was there.
+  var isQueueSeen = false
   var forwarded: Set<String> = []
   var service: String?
   /// Participants that are gone, newest last: somebody may turn out to have been handed over by one.
@@ -60,5 +62,8 @@ struct Conversation: Sendable {
     channels.lastIndex { $0.role == .caller && $0.goneAt == nil } ?? channels.lastIndex { $0.role == .caller }
   }
 
-  var hasPeople: Bool { channels.contains { $0.key != nil && $0.goneAt == nil } }
+  /// Those who were called and are connected.
+  var talking: [Int] {
+    channels.indices.filter { channels[$0].role == .callee && channels[$0].isUp && channels[$0].goneAt == nil }
+  }
 }

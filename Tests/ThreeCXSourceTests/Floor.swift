@@ -133,7 +133,7 @@ final class Floor {
   // MARK: What was told
 
   /// Type, from, to, answered by, queue, disposition: what must be alike on every PBX.
-  static func line(_ event: CallEvent) -> String {
+  nonisolated static func line(_ event: CallEvent) -> String {
     let call = event.call
     let party: String =
       switch event.kind {

@@ -15,33 +15,16 @@ import Testing
       floor.run(for: 1)
       story.play(in: floor.world, after: { floor.after($0, $1) }, onEnd: {})
       floor.run(for: 20)
-      #expect(floor.events.map(Floor.line) == Self.told[story.name], "\(story.name)")
+      if let told = Self.told[story.name] { #expect(floor.events.map(Floor.line) == told, "\(story.name)") }
       let ends = floor.events.filter { $0.kind == .ended }
       #expect(floor.board.activeCalls.isEmpty && !ends.isEmpty && Set(ends.map { $0.call?.id }).count == ends.count)
       #expect(!floor.events.contains { $0.isInferred })
     }
   }
 
-  /// Type, whom it is about, and in brackets: from, to, answered by, queue, disposition.
+  /// Of those that no recording of an Asterisk stands beside: type, whom it is about, and in brackets: from, to,
+  /// answered by, queue, disposition.
   private static let told: [String: [String]] = [
-    "internal": [
-      "link.up [- - - - -]",
-      "call.ring [101 102 - - -]",
-      "call.leg.ringing extension:102 callee [101 102 - - -]",
-      "call.started [101 102 extension:102 - -]",
-      "call.leg.answered extension:102 callee [101 102 extension:102 - -]",
-      "call.leg.ended extension:102 completed [101 102 extension:102 - -]",
-      "call.ended [101 102 extension:102 - answered]",
-    ],
-    "inbound": [
-      "link.up [- - - - -]",
-      "call.ring [+15550100 101 - - -]",
-      "call.leg.ringing extension:101 callee [+15550100 101 - - -]",
-      "call.started [+15550100 101 extension:101 - -]",
-      "call.leg.answered extension:101 callee [+15550100 101 extension:101 - -]",
-      "call.leg.ended extension:101 completed [+15550100 101 extension:101 - -]",
-      "call.ended [+15550100 101 extension:101 - answered]",
-    ],
     "outbound": [
       "link.up [- - - - -]",
       "call.ring [101 +15550100 - - -]",
@@ -51,54 +34,12 @@ import Testing
       "call.leg.ended external:+15550100 completed [101 +15550100 external:+15550100 - -]",
       "call.ended [101 +15550100 external:+15550100 - answered]",
     ],
-    "queue": [
-      "link.up [- - - - -]",
-      "call.queued [+15550100 800 - 800 -]",
-      "call.ring [+15550100 800 - 800 -]",
-      "call.leg.ringing extension:101 agent [+15550100 800 - 800 -]",
-      "call.leg.ringing extension:102 agent [+15550100 800 - 800 -]",
-      "call.leg.ringing extension:103 agent [+15550100 800 - 800 -]",
-      "call.dequeued answered [+15550100 800 - 800 -]",
-      "call.started [+15550100 800 extension:102 800 -]",
-      "call.leg.answered extension:102 agent [+15550100 800 extension:102 800 -]",
-      "call.leg.ended extension:101 answered_elsewhere [+15550100 800 extension:102 800 -]",
-      "call.leg.ended extension:103 answered_elsewhere [+15550100 800 extension:102 800 -]",
-      "call.leg.ended extension:102 completed [+15550100 800 extension:102 800 -]",
-      "call.ended [+15550100 800 extension:102 800 answered]",
-    ],
-    "abandoned": [
-      "link.up [- - - - -]",
-      "call.queued [+15550100 800 - 800 -]",
-      "call.ring [+15550100 800 - 800 -]",
-      "call.leg.ringing extension:101 agent [+15550100 800 - 800 -]",
-      "call.leg.ringing extension:102 agent [+15550100 800 - 800 -]",
-      "call.leg.ended extension:102 cancelled [+15550100 800 - 800 -]",
-      "call.leg.ended extension:101 cancelled [+15550100 800 - 800 -]",
-      "call.dequeued abandoned [+15550100 800 - 800 -]",
-      "call.ended [+15550100 800 - 800 abandoned]",
-    ],
     "no-answer": [
       "link.up [- - - - -]",
       "call.ring [101 102 - - -]",
       "call.leg.ringing extension:102 callee [101 102 - - -]",
       "call.leg.ended extension:102 no_answer [101 102 - - -]",
       "call.ended [101 102 - - no_answer]",
-    ],
-    "cancelled": [
-      "link.up [- - - - -]",
-      "call.ring [101 102 - - -]",
-      "call.leg.ringing extension:102 callee [101 102 - - -]",
-      "call.leg.ended extension:102 cancelled [101 102 - - -]",
-      "call.ended [101 102 - - cancelled]",
-    ],
-    "voicemail": [
-      "link.up [- - - - -]",
-      "call.ring [101 102 - - -]",
-      "call.leg.ringing extension:102 callee [101 102 - - -]",
-      "call.leg.ended extension:102 no_answer [101 102 - - -]",
-      "call.started [101 102 voicemail:102@default - -]",
-      "call.leg.answered voicemail:102@default service [101 102 voicemail:102@default - -]",
-      "call.ended [101 102 voicemail:102@default - voicemail]",
     ],
     "forward": [
       "link.up [- - - - -]",
