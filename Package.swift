@@ -65,7 +65,7 @@ let leaves: [Target] = [
     "ThreeCXSource",
     on: [
       "SourceKit", "CallModel", "Basics", "Config", "Crypto", "Health", "HTTPClient", "JSON", "Log", "Loop", "Metrics",
-      "WebSocket",
+      "Postgres", "WebSocket",
     ]),
   room(
     "Relay",
@@ -121,7 +121,10 @@ let checks: [Target] = [
     ]),
   tests(
     "ThreeCXSource",
-    of: ["ThreeCXSource", "AsteriskSource", "Simulator", "Normaliser", "CallModel", "JSON", "Loop", "Basics"]),
+    of: [
+      "ThreeCXSource", "AsteriskSource", "Simulator", "Normaliser", "CallModel", "Health", "Postgres", "JSON", "Loop",
+      "Basics",
+    ]),
   tests("Store", of: ["Store", "Postgres", "SQLite", "Loop", "Basics"]),
   tests("Identity", of: ["Identity", "Store", "Crypto", "HTTP", "JSON", "Loop", "Basics"]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),

@@ -22,6 +22,7 @@ package struct AgentConfig: Sendable {
   package var relay = RelayConfig()
   package var asterisk = AsteriskSourceConfig()
   package var threecx = ThreeCXConfig()
+  package var threecxDatabase = ThreeCXDatabaseConfig()
   package var identity = IdentityConfig()
   package var storage = StorageConfig()
   package var retentionDays = 90
@@ -54,6 +55,7 @@ package struct AgentConfig: Sendable {
     relay = RelayConfig(reading: &reader)
     asterisk = AsteriskSourceConfig(reading: &reader)
     threecx = ThreeCXConfig(reading: &reader)
+    threecxDatabase = ThreeCXDatabaseConfig(reading: &reader)
     if asterisk.isOn, threecx.isOn {
       reader.fault("threecx", "url", "an agent has one PBX; remove this or [asterisk] username")
     }

@@ -25,6 +25,9 @@ extension INIDocument {
     }
     let names = [
       ("LOG_LEVEL", "log", "level"), ("ADMIN_SECRET", "identity", "secret"), ("JWT_SECRET", "identity", "secret"),
+      ("DB_HOST", "threecx", "database_host"), ("DB_PORT", "threecx", "database_port"),
+      ("DB_NAME", "threecx", "database_name"), ("DB_USER", "threecx", "database_user"),
+      ("DB_PASSWORD", "threecx", "database_password"),
       ("CLIENT_ID", "threecx", "client_id"), ("CLIENT_SECRET", "threecx", "client_secret"),
     ]
     for (name, section, key) in names where sections[section]?[key] == nil {

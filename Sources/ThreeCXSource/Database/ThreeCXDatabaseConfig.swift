@@ -1,0 +1,46 @@
+// The keys of [threecx] that are about the PBX's own database.
+
+package import Basics
+package import Config
+
+package struct ThreeCXDatabaseConfig: Sendable {
+  package var isOn = false
+  package var iniPath: String?
+  package var url: Secret<String>?
+  package var host: String?
+  package var port: String?
+  package var name: String?
+  package var user: String?
+  package var password: Secret<String>?
+  /// The owner's role may be used, although it could write.
+  package var allowsMaster = false
+
+  package init() {}
+
+  package init(reading reader: inout ConfigReader) {
+    isOn = reader.flag("threecx", "database", default: false)
+    iniPath = reader.optionalText("threecx", "ini_path")
+    url = reader.optionalText("threecx", "database_url").map { Secret($0) }
+    host = reader.optionalText("threecx", "database_host")
+    port = reader.optionalText("threecx", "database_port")
+    name = reader.optionalText("threecx", "database_name")
+    user = reader.optionalText("threecx", "database_user")
+    password = reader.secret("threecx", "database_password")
+    allowsMaster = reader.flag("threecx", "database_allow_master", default: false)
+    if url != nil || host != nil || user != nil { isOn = true }
+  }
+
+  /// The INI that is there and can be read, or why there is none.
+  package func readINI() -> (ini: PhoneSystemINI?, place: String?, fault: String?) {
+    let places = iniPath.map { [$0] } ?? PhoneSystemINI.places
+    guard let place = places.first(where: { Files.exists($0) }) else {
+      return (nil, nil, "there is no \(places.joined(separator: " and no "))")
+    }
+    do {
+      let ini = PhoneSystemINI(parsing: try Files.read(place, limit: 1 << 20))
+      return ini.sections.isEmpty ? (nil, place, "\(place) has no sections: it may be cut off") : (ini, place, nil)
+    } catch {
+      return (nil, place, "\(place) cannot be read: \(error)")
+    }
+  }
+}
