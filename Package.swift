@@ -89,7 +89,8 @@ let top: [Target] = [
   .executableTarget(
     name: "sidetone",
     dependencies: [
-      "Agent", "AsteriskSource", "Simulator", "Normaliser", "Journal", "Hub", "Identity", "CallModel", "SourceKit",
+      "Agent", "AsteriskSource", "ThreeCXSource", "Simulator", "Normaliser", "Journal", "Hub", "Identity", "CallModel",
+      "SourceKit",
       "Basics", "Config", "Crypto", "Health", "HTTP", "HTTPClient", "JSON", "Log", "Loop", "Metrics", "WebSocket",
       "CShims",
     ],

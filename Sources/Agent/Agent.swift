@@ -42,6 +42,7 @@ package final class Agent {
   private var hub: Hub?
   private var pipeline: Pipeline?
   private var source: (any PBXSource)?
+  private var database: PBXDatabase?
   private var relay: RelayService?
   private var server: HTTPServer?
   private var signals: Signals?
@@ -80,6 +81,9 @@ package final class Agent {
     let pipeline = makePipeline(journal, hub)
     try await pipeline.restore()
     let commands = try makeSource(pipeline)
+    if config.threecxDatabase.isOn {
+      database = PBXDatabase(config.threecxDatabase, health: health, region: config.region)
+    }
     let relay = RelayService(hub: hub, config: config.relay, commands: commands, ledger: StoreLedger(store))
     relay.isJournalWritable = { [unowned journal] in journal.isWritable }
     relay.present = { [unowned pipeline] id in pipeline.board.call(id) }
@@ -173,7 +177,7 @@ package final class Agent {
       requestsPerMinute: config.relay.requestsPerMinute,
       queryCredentialPaths: RelayRoutes.queryCredentialPaths)
     let routes = RelayRoutes(
-      service: relay, history: { [unowned journal] page in try? await journal.history(page) },
+      service: relay, history: { [desk = HistoryDesk(journal: journal, database: database)] in await desk.page($0) },
       issueTicket: { [unowned identity] caller in identity.tickets.issue(to: caller) })
     let router = Router(routes.routes)
     let desk = AdminDesk(
@@ -264,6 +268,7 @@ package final class Agent {
     if !isQuiet { Log.notice("stopping") }
     sd_notify(0, "STOPPING=1")
     source?.stop()
+    database?.stop()
     relay?.drain()
     server?.drain()
     LoopActor.loop.after(.seconds(10)) { [weak self] in self?.finish(0) }

@@ -18,3 +18,18 @@ package struct HistoryQuery: Sendable {
 
   package init() {}
 }
+
+/// Where a row of the history was found.
+package enum HistoryOrigin: String, Sendable { case journal, cdr, both }
+
+/// A stretch of the history, newest first.
+package struct HistoryPage: Sendable {
+  /// Each call as JSON.
+  package var rows: [(call: [UInt8], origin: HistoryOrigin)]
+  /// Where the next stretch begins; nil at the end.
+  package var next: (started: Timestamp, call: CallID)?
+
+  package init(rows: [(call: [UInt8], origin: HistoryOrigin)], next: (started: Timestamp, call: CallID)?) {
+    (self.rows, self.next) = (rows, next)
+  }
+}

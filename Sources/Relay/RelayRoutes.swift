@@ -12,11 +12,11 @@ internal import WebSocket
 @LoopActor
 package struct RelayRoutes {
   let service: RelayService
-  private let history: @LoopActor @Sendable (HistoryQuery) async -> [[UInt8]]?
+  private let history: @LoopActor @Sendable (HistoryQuery) async -> HistoryPage?
   private let issueTicket: @LoopActor @Sendable (Caller) -> String?
 
   package init(
-    service: RelayService, history: @escaping @LoopActor @Sendable (HistoryQuery) async -> [[UInt8]]?,
+    service: RelayService, history: @escaping @LoopActor @Sendable (HistoryQuery) async -> HistoryPage?,
     issueTicket: @escaping @LoopActor @Sendable (Caller) -> String?
   ) {
     (self.service, self.history, self.issueTicket) = (service, history, issueTicket)
@@ -79,29 +79,22 @@ package struct RelayRoutes {
   }
 
   private func callHistory(_ context: RequestContext) async throws(APIError) -> HTTPReply {
-    let page = try historyQuery(context)
-    guard let rows = await history(page) else { throw Self.journalUnreadable }
-    let last = rows.count == page.limit ? rows.last.flatMap(Self.cursor) : nil
+    guard let page = await history(try historyQuery(context)) else { throw Self.journalUnreadable }
     return .response(
       .json { json in
         json.object { json in
           json.key("data")
-          json.array { json in for row in rows { Self.writeRow(row, to: &json) } }
-          json.field("next", last)
+          json.array { json in for row in page.rows { Self.write(row.call, row.origin, to: &json) } }
+          json.field("next", page.next.map { "\($0.started.microseconds)_\($0.call)" })
         }
       })
   }
 
-  private static func writeRow(_ call: [UInt8], to json: inout JSONWriter) {
+  private static func write(_ call: [UInt8], _ origin: HistoryOrigin, to json: inout JSONWriter) {
     json.object { json in
       json.members(of: call)
-      json.field("origin", "journal")
+      json.field("origin", origin.rawValue)
     }
-  }
-
-  private static func cursor(_ row: [UInt8]) -> String? {
-    guard let json = try? JSONValue(parsing: row), let call = Call(json) else { return nil }
-    return "\(call.startedAt.microseconds)_\(call.id)"
   }
 
   /// What a request's filters ask for.

@@ -15,6 +15,8 @@ package final class ThreeCXServer {
     /// Seconds that a token holds; stated in minutes where the version is before 20.0.9.
     package var tokenSeconds = 3600
     package var statesMinutes = false
+    /// Seconds that its clock is ahead.
+    package var clockOffset = 0.0
     package var hasCallControl = true
     package var hasXAPI = true
     package init() {}
@@ -116,7 +118,7 @@ package final class ThreeCXServer {
       return Self.json(
         Array("{\"error\":\"invalid_client\",\"error_description\":\"unknown client\"}".utf8), status: 401)
     }
-    let text = "simulated." + Hex.encode(Random.bytes(12))
+    let text = makeToken()
     token = (text, Moment.now() + .seconds(settings.tokenSeconds))
     var json = JSONWriter()
     json.object { json in
@@ -127,6 +129,18 @@ package final class ThreeCXServer {
       json.null()
     }
     return Self.json(json.bytes)
+  }
+
+  /// In the form of a JWT that nobody signed, with the times by this PBX's clock.
+  private func makeToken() -> String {
+    let now = Timestamp.now().adding(seconds: settings.clockOffset).microseconds / 1_000_000
+    var json = JSONWriter()
+    json.object { json in
+      json.field("iat", now)
+      json.field("exp", now + Int64(settings.tokenSeconds))
+      json.field("jti", Hex.encode(Random.bytes(12)))
+    }
+    return "e30.\(Base64.encodeURL(json.bytes)).simulated"
   }
 
   private func check(_ context: RequestContext) throws(APIError) {

@@ -11,6 +11,7 @@ internal import JSON
 internal import Loop
 internal import Metrics
 internal import SourceKit
+internal import ThreeCXSource
 
 extension Sidetone {
   static let check = Command(
@@ -23,7 +24,7 @@ extension Sidetone {
       preflight.say(.ok, "configuration", "valid")
       preflight.checkFolder(config)
       await preflight.checkAgent(config)
-      await preflight.checkAsterisk(config.asterisk)
+      await preflight.checkPBX(config)
     } catch let faults as ConfigFaults {
       for fault in faults.faults { preflight.say(.broken, "configuration", fault.description) }
       return Exit.badConfig
@@ -91,10 +92,23 @@ private final class Preflight {
     }
   }
 
-  func checkAsterisk(_ config: AsteriskSourceConfig) async {
-    guard config.isOn else {
-      return say(.warning, "asterisk", "not configured", remedy: "Set [asterisk] username and secret_file.")
+  func checkPBX(_ config: AgentConfig) async {
+    if config.threecx.isOn || config.threecxDatabase.isOn {
+      for finding in await ThreeCXPreflight(config.threecx, config.threecxDatabase).run() {
+        say(
+          Verdict(rawValue: finding.verdict.rawValue) ?? .broken, finding.subject, finding.text, remedy: finding.remedy)
+      }
+      if !config.asterisk.isOn { return }
     }
+    guard config.asterisk.isOn else {
+      return say(
+        .warning, "pbx", "not configured",
+        remedy: "Set [asterisk] username and secret_file, or [threecx] url, client_id and client_secret_file.")
+    }
+    await checkAsterisk(config.asterisk)
+  }
+
+  private func checkAsterisk(_ config: AsteriskSourceConfig) async {
     let (health, outlet) = (HealthBoard(), Discarding())
     let source = AsteriskSource(config, outlet: outlet, health: health, metrics: MetricRegistry())
     source.start()

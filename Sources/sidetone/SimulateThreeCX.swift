@@ -17,6 +17,9 @@ extension Sidetone {
       settings.clientSecret = String(decoding: try Files.read(path, limit: 4096), as: UTF8.self).trimmed
     }
     settings.tokenSeconds = try arguments.number("token-secs", default: 3600)
+    settings.clockOffset = try arguments.decimal("clock-ahead", default: 0)
+    settings.hasCallControl = !arguments.has("no-call-control")
+    settings.hasXAPI = !arguments.has("no-xapi")
     let server = ThreeCXServer(world: world, settings: settings)
     guard let place = Listener.Place(arguments["listen"] ?? "127.0.0.1:5004") else {
       throw UsageError(description: "--listen needs address:port")

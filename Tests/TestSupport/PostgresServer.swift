@@ -51,6 +51,13 @@ package final class PostgresServer: @unchecked Sendable {
   }
 
   /// The address of a new, empty database.
+  package func makeDatabase(_ script: String) throws -> String {
+    let address = try makeDatabase()
+    try PostgresConnection(Secret(address), connectWithin: .seconds(10), answerWithin: .seconds(300))
+      .script(unsafe: script)
+    return address
+  }
+
   package func makeDatabase() throws -> String {
     lock.lock()
     databases += 1
