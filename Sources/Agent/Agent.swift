@@ -43,6 +43,7 @@ package final class Agent {
   private var pipeline: Pipeline?
   private var source: (any PBXSource)?
   private var database: PBXDatabase?
+  private var completeness: Completeness?
   private var relay: RelayService?
   private var server: HTTPServer?
   private var signals: Signals?
@@ -81,9 +82,7 @@ package final class Agent {
     let pipeline = makePipeline(journal, hub)
     try await pipeline.restore()
     let commands = try makeSource(pipeline)
-    if config.threecxDatabase.isOn {
-      database = PBXDatabase(config.threecxDatabase, health: health, region: config.region)
-    }
+    openDatabase(journal, pipeline)
     let relay = RelayService(hub: hub, config: config.relay, commands: commands, ledger: StoreLedger(store))
     relay.isJournalWritable = { [unowned journal] in journal.isWritable }
     relay.present = { [unowned pipeline] id in pipeline.board.call(id) }
@@ -110,7 +109,7 @@ package final class Agent {
 
   private func makePipeline(_ journal: Journal, _ hub: Hub) -> Pipeline {
     let (host, region) = (config.host.isEmpty ? Self.hostName() : config.host, config.region)
-    let kind = config.threecx.isOn ? "3cx" : "asterisk"
+    let kind = config.threecx.isOn || config.threecxDatabase.isOn ? "3cx" : "asterisk"
     let pipeline = Pipeline(journal: journal, hub: hub, health: health, metrics: metrics) {
       Switchboard(source: "sidetone://\(host)/\(kind)", region: region)
     }
@@ -118,9 +117,22 @@ package final class Agent {
     return pipeline
   }
 
+  /// The PBX's own records: history, and what the journal missed.
+  private func openDatabase(_ journal: Journal, _ pipeline: Pipeline) {
+    guard config.threecxDatabase.isOn else { return }
+    let database = PBXDatabase(config.threecxDatabase, health: health, region: config.region)
+    self.database = database
+    completeness = Completeness(
+      journal: journal, database: database, source: pipeline.board.source, metrics: metrics,
+      tell: { [unowned pipeline] in pipeline.tell($0) })
+    completeness?.start()
+  }
+
   private func makeSource(_ pipeline: Pipeline) throws -> (any CallCommands)? {
     if config.threecx.isOn { return try makeThreeCX(pipeline) }
     if config.asterisk.isOn { return makeAsterisk(pipeline) }
+    // Without an API, the PBX's records still tell of every call once it has ended.
+    if config.threecxDatabase.isOn { return nil }
     health.raise(AgentCondition.noPBX)
     return nil
   }
@@ -184,7 +196,7 @@ package final class Agent {
       config: config, journal: journal, metrics: metrics, relay: routes, source: { [weak self] in self?.source },
       startedAt: startedAt)
     let admin = AdminRoutes(identity: identity, health: health, ports: desk.ports)
-    let own = AgentRoutes(health: health, metrics: metrics, journal: journal)
+    let own = AgentRoutes(health: health, metrics: metrics, journal: journal, completeness: completeness)
     for route in own.routes + admin.routes { router.add(route) }
     AgentRoutes.complete(router)
     let server = HTTPServer(router: router, config: config.http)
@@ -268,6 +280,7 @@ package final class Agent {
     if !isQuiet { Log.notice("stopping") }
     sd_notify(0, "STOPPING=1")
     source?.stop()
+    completeness?.stop()
     database?.stop()
     relay?.drain()
     server?.drain()

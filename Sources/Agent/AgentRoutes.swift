@@ -32,10 +32,12 @@ struct AgentRoutes {
   let health: HealthBoard
   let metrics: MetricRegistry
   let journal: Journal
+  let completeness: Completeness?
   private let summary = HealthSummary()
 
   var routes: [Route] {
     var all = healthRoutes
+    if let completeness { all.append(Self.reconcile(completeness)) }
     all.append(
       Route(
         "GET", "/api/openapi.json", "This document", tag: "health", access: .open, gives: .anyObject,
@@ -51,6 +53,20 @@ struct AgentRoutes {
     router.replaceHandler("GET", "/api/openapi.json") { _ in
       .response(HTTPResponse(contentType: "application/json", body: document))
     }
+  }
+
+  private static func reconcile(_ completeness: Completeness) -> Route {
+    Route(
+      "POST", "/relay/reconcile", "Compare what was heard with the PBX's records, and repair", tag: "calls",
+      access: .right(Scope.admin.rawValue), parameters: [.init("seconds", "integer", "How far back")],
+      gives: .anyObject,
+      handler: .later { context throws(APIError) in
+        let seconds = try context.integer("seconds", default: 900, in: 60...86_400)
+        guard let report = try? await completeness.run(seconds: Double(seconds)) else {
+          throw .unavailable("records-unreadable", "The PBX's records cannot be read now.", retryAfter: 10)
+        }
+        return .response(.json { report.write(to: &$0) })
+      })
   }
 
   // MARK: Health

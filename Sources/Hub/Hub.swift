@@ -56,6 +56,8 @@ package final class Hub {
 
   private func follow(_ entry: JournalEntry) {
     guard let id = entry.callID else { return }
+    // Something learnt after a call's end opens it no more.
+    if entry.type == CallEvent.Kind.updated.type, calls[id] == nil { return }
     calls[id] = entry.type == CallEvent.Kind.ended.type ? nil : entry
   }
 

@@ -106,8 +106,9 @@ package final class JournalFile: @unchecked Sendable {
   /// Gives a call its row with its first event, and completes the row with its last.
   private func track(_ entry: JournalEntry, _ call: Call?) throws(SQLiteError) {
     guard let id = entry.callID?.uuid else { return }
-    let isEnd = entry.type == CallEvent.Kind.ended.type
     let known = openCalls[id]
+    // What is learnt after the end completes the row anew.
+    let isEnd = entry.type == CallEvent.Kind.ended.type || known == nil && call?.isEnded == true
     let row = known ?? OpenCall(tenant: entry.tenant.uuid, started: (call?.startedAt ?? entry.occurredAt).microseconds)
     if known == nil || isEnd { undo.append((id, known)) }
     if isEnd {

@@ -28,7 +28,7 @@ struct Command {
 @main
 enum Sidetone {
   @LoopActor static let commands: [Command] = [
-    serve, check, status, tail, replay, trace, keys, users, tenants, audit, prune, config, simulate,
+    serve, check, status, tail, replay, trace, reconcile, keys, users, tenants, audit, prune, config, simulate,
     version, debug,
   ]
 

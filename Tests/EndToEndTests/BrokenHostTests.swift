@@ -29,7 +29,9 @@ import Testing
     Host(
       testDescription: "port closed", lines: ["url": "http://127.0.0.1:1"], says: "does not answer",
       fix: "3CX services run"),
-    Host(testDescription: "clock off", pbx: ["--clock-ahead", "3000"], says: "clock and the 3CX's differ", fix: "timedatectl"),
+    Host(
+      testDescription: "clock off", pbx: ["--clock-ahead", "3000"], says: "clock and the 3CX's differ",
+      fix: "timedatectl"),
     Host(
       testDescription: "INI missing", lines: ["ini_path": "/nowhere/3CXPhoneSystem.ini", "database": "yes"],
       says: "there is no /nowhere", fix: "group phonesystem"),

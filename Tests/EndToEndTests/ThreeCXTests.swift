@@ -70,17 +70,18 @@ final class ThreeCXStage {
   let pbx: RunningProgram
   let agent: RunningProgram
   let key: String
+  private let path: String
 
   /// - Parameter line: a line of the configuration in the place of the one with the same key.
-  init(_ options: String..., replacing line: String = "") throws {
+  init(_ options: String..., replacing line: String = "", more: String = "") throws {
     pbx = try RunningProgram(["simulate", "3cx", "--listen", "127.0.0.1:0"] + options)
     try "simulated".write(toFile: folder + "/secret", atomically: true, encoding: .utf8)
     var lines = [
       "url = http://127.0.0.1:\(pbx.port)", "client_id = sidetone", "client_secret_file = \(folder)/secret",
-      "reconcile_secs = 2",
+      more.contains("reconcile_secs") ? "" : "reconcile_secs = 2",
     ]
     lines.removeAll { !line.isEmpty && $0.prefix { $0 != "=" } == line.prefix { $0 != "=" } }
-    let path = folder + "/sidetone.conf"
+    path = folder + "/sidetone.conf"
     try """
     [agent]
     data_dir = \(folder)
@@ -89,13 +90,16 @@ final class ThreeCXStage {
     [limits]
     relay_per_minute = 1000000
     [threecx]
-    \((lines + [line]).joined(separator: "\n"))
+    \((lines + [line, more]).joined(separator: "\n"))
     """.write(toFile: path, atomically: true, encoding: .utf8)
     agent = try RunningProgram(["serve", "--config", path])
     let scopes = "calls:read,history:read,events:read,calls:control"
     let made = try RunningProgram.run(["keys", "create", "--name", "t", "--scopes", scopes, "--config", path])
     key = made.text.split(separator: "\n").first.map(String.init) ?? ""
   }
+
+  /// What a command of the command line prints.
+  func tell(_ words: String...) throws -> String { try RunningProgram.run(words + ["--config", path]).text }
 
   deinit { try? FileManager.default.removeItem(atPath: folder) }
 }

@@ -13,11 +13,9 @@ package enum CDRCall {
   package static func call(of legs: [CDRLeg], region: PhoneRegion? = nil) -> Call? {
     let legs = legs.sorted { ($0.startedAt, $0.id) < ($1.startedAt, $1.id) }
     guard let first = legs.first else { return nil }
-    // Older records number their calls: a UUID is made of the number, always the same.
-    let id =
-      UUID(first.call)
-      ?? UUID(
-        milliseconds: first.startedAt.milliseconds, digest: Digest.sha256Halves(Array("cdr \(first.call)".utf8)))
+    // As every call's id: the milliseconds of its beginning, then a digest of what the PBX calls it.
+    let id = UUID(
+      milliseconds: first.startedAt.milliseconds, digest: Digest.sha256Halves(Array("cdr \(first.call)".utf8)))
     func number(_ side: CDRLeg.Side) -> Number {
       Number(
         raw: side.identity, e164: PhoneRegion.international(side.identity, in: region),

@@ -111,7 +111,7 @@ extension PBXDatabase {
         }
         mark = (ended.microseconds, last.id)
       }
-      return try Self.legs(calls, lower - Self.longestCall, upper, session, schema)
+      return try Self.legs(calls, lower - Self.longestCall, upper + Self.longestCall, session, schema)
     }
     return calls(of: legs).sorted { Self.isNewer($1, $0) }
   }

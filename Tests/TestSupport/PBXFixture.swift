@@ -1,10 +1,9 @@
-import Basics
-import Postgres
-import TestSupport
+package import Basics
+internal import Postgres
 
 /// Databases as a 3CX of each version has them, with the columns that the agent reads and some that it does not.
-enum PBXFixture {
-  static let output = """
+package enum PBXFixture {
+  package static let output = """
     CREATE TABLE cdroutput (cdr_id uuid PRIMARY KEY, call_history_id uuid, main_call_history_id uuid, base_cdr_id uuid,
       originating_cdr_id uuid, continued_in_cdr_id uuid, source_participant_id uuid, source_entity_type varchar,
       source_dn_number varchar, source_dn_type varchar, source_dn_name varchar, source_participant_phone_number varchar,
@@ -16,7 +15,7 @@ enum PBXFixture {
     CREATE INDEX cdr_started ON cdroutput (cdr_started_at); CREATE INDEX cdr_history ON cdroutput (call_history_id);
     """
 
-  static let classic = """
+  package static let classic = """
     CREATE TABLE cl_calls (id int PRIMARY KEY, start_time timestamptz, end_time timestamptz NOT NULL, is_answered bool,
       ringing_dur interval, talking_dur interval, q_wait_dur interval);
     CREATE TABLE cl_participants (id int PRIMARY KEY, call_id int, info_id int, role int, is_inbound bool);
@@ -26,27 +25,28 @@ enum PBXFixture {
       dst_part_id int, start_time timestamptz, end_time timestamptz, type int, action_id int);
     """
 
-  static func database(_ script: String) throws -> Secret<String> {
+  package static func database(_ script: String) throws -> Secret<String> {
     let address = Secret(try PostgresServer.shared.get().makeDatabase())
     try run(script, at: address)
     return address
   }
 
-  static func run(_ script: String, at address: Secret<String>) throws {
+  package static func run(_ script: String, at address: Secret<String>) throws {
     try PostgresConnection(address, connectWithin: .seconds(10), answerWithin: .seconds(300)).script(unsafe: script)
   }
 
   /// A leg of `cdroutput`: entity, number and kind of each side, then times in seconds after noon.
-  static func leg(
+  package static func leg(
     _ call: Int, _ number: Int, from: (String, String), to: (String, String), start: Double, answer: Double?,
-    end: Double, did: String = "", forward: String = "none", termination: String = "", day: Int = 1
+    end: Double, did: String = "", forward: String = "none", termination: String = "",
+    base: String = "timestamptz '2026-11-01 12:00:00+00'"
   ) -> String {
     func uuid(_ kind: Int, _ value: Int) -> String {
       let hex = String(value, radix: 16)
       return "0000000\(kind)-0000-0000-0000-" + String(repeating: "0", count: 12 - hex.count) + hex
     }
     func time(_ seconds: Double?) -> String {
-      seconds.map { "timestamptz '2026-11-0\(day) 12:00:00+00' + interval '\($0) seconds'" } ?? "NULL"
+      seconds.map { "\(base) + interval '\($0) seconds'" } ?? "NULL"
     }
     func kind(_ entity: String) -> String { entity == "external_line" ? "provider" : entity }
     func dn(_ side: (String, String)) -> String { side.0 == "external_line" ? "10000" : side.1 }

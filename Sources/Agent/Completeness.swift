@@ -1,0 +1,130 @@
+// Compares what was heard with what the PBX recorded, names every difference and repairs it. Runs by itself every
+// minute over the last quarter of an hour, since records come late, and over longer when somebody asks.
+
+internal import Basics
+internal import CallModel
+internal import JSON
+internal import Journal
+internal import Log
+internal import Loop
+internal import Metrics
+internal import Normaliser
+internal import ThreeCXSource
+
+@LoopActor
+final class Completeness {
+  struct Report {
+    var from: Timestamp
+    var until: Timestamp
+    var recorded = 0
+    var missing: [Call] = []
+    var differing: [(call: Call, differences: [RecordedCalls.Difference])] = []
+  }
+
+  private let journal: Journal
+  private let database: PBXDatabase
+  private let records: RecordedCalls
+  private let tell: @LoopActor ([CallEvent]) -> Void
+  private let missed: Metric
+  private let updated: Metric
+  private var isStopped = false
+  private(set) var last: Report?
+
+  /// Records of calls that ended less than this many seconds ago may still be on their way.
+  private static let delay = 20.0
+  private static let period: Duration = .seconds(60)
+  private static let overlap = 900.0
+
+  init(
+    journal: Journal, database: PBXDatabase, source: String, metrics: MetricRegistry,
+    tell: @escaping @LoopActor ([CallEvent]) -> Void
+  ) {
+    (self.journal, self.database, self.tell) = (journal, database, tell)
+    records = RecordedCalls(source: source)
+    missed = metrics.counter("sidetone_calls_missed_total", "Calls that only the PBX's records told of")
+    updated = metrics.counter("sidetone_calls_completed_total", "Calls that the PBX's records added to")
+  }
+
+  func start() {
+    LoopActor.loop.after(Self.period) { [weak self] in
+      guard let self, !isStopped else { return }
+      LoopActor.begin { [self] in
+        // Every question in it is bounded. What fails now is found by the next round.
+        _ = try? await run(seconds: Self.overlap)
+        start()
+      }
+    }
+  }
+
+  func stop() { isStopped = true }
+
+  /// Compares the calls that ended in the last `seconds`, and repairs.
+  func run(seconds: Double) async throws -> Report {
+    let now = Timestamp.now()
+    var report = Report(from: now.adding(seconds: -seconds), until: now.adding(seconds: -Self.delay))
+    let recorded = try await database.calls(endedFrom: report.from, until: report.until)
+    report.recorded = recorded.count
+    let heard = try await heard(around: recorded)
+    for one in recorded {
+      guard let match = heard.first(where: { CDRMatch.isSame($0, one) }) else {
+        report.missing.append(one)
+        continue
+      }
+      let differences = RecordedCalls.differences(match, one)
+      if !differences.isEmpty { report.differing.append((match, differences)) }
+      if let event = records.update(match, by: one) { tell([event]) }
+    }
+    for call in report.missing { tell(records.events(of: call)) }
+    finish(report)
+    return report
+  }
+
+  private func finish(_ report: Report) {
+    last = report
+    missed.add(report.missing.count)
+    updated.add(report.differing.count)
+    guard !report.missing.isEmpty else { return }
+    Log.notice("calls taken from the PBX's records", [.count: String(report.missing.count)])
+  }
+
+  private func heard(around recorded: [Call]) async throws(JournalError) -> [Call] {
+    guard let first = recorded.map(\.startedAt).min(), let last = recorded.map(\.startedAt).max() else { return [] }
+    var query = HistoryQuery()
+    query.from = first.adding(seconds: -CDRMatch.window)
+    query.until = last.adding(seconds: CDRMatch.window)
+    query.limit = 20_000
+    let ended = try await journal.history(query).compactMap { (try? JSONValue(parsing: $0)).flatMap { Call($0) } }
+    let open = try await journal.openCalls().compactMap(\.last.parsedCall)
+    return ended + open
+  }
+}
+
+extension Completeness.Report {
+  func write(to json: inout JSONWriter) {
+    json.object { json in
+      json.field("from", from)
+      json.field("until", until)
+      json.field("recorded", recorded)
+      json.key("missing")
+      json.array { json in for call in missing { json.value("\(call.id)") } }
+      json.key("differing")
+      json.array { json in
+        for (call, differences) in differing {
+          json.object { json in
+            json.field("call", "\(call.id)")
+            json.key("differences")
+            json.array { json in
+              for difference in differences {
+                json.object { json in
+                  json.field("field", difference.field)
+                  json.field("heard", difference.heard)
+                  json.field("recorded", difference.recorded)
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Basics
+import Foundation
+import JSON
+import Stagecraft
+import TestSupport
+import Testing
+
+/// The agent beside a 3CX whose records can be read.
+@Suite(.serialized) struct CompletenessTests {
+  private static func records(_ legs: String...) throws -> Secret<String> {
+    try PBXFixture.database(PBXFixture.output + legs.joined())
+  }
+
+  private static let recently = "date_trunc('second', now()) - interval '300 seconds'"
+
+  private static let missed = PBXFixture.leg(
+    1, 1, from: ("external_line", "+15550100"), to: ("extension", "101"), start: 0, answer: 5, end: 25, did: "5550199",
+    base: recently)
+
+  @Test func aCallThatNobodyHeardIsToldOnceAndInferred() throws {
+    let stage = try ThreeCXStage("--rate", "0.001", more: "database_url = \(try Self.records(Self.missed).reveal())")
+    let (port, key) = (stage.agent.port, stage.key)
+    let first = try stage.tell("reconcile", "--json")
+    #expect(first.contains("\"recorded\":1") && !first.contains("\"missing\":[]"), "\(first)")
+    let ended = try #require(Client.event(port, key: key) { $0.contains("call.ended") && $0.contains("+15550100") })
+    #expect(ended.contains("\"inferred\":true") && ended.contains("\"did\":\"5550199\""))
+    // Once more finds nothing to do.
+    #expect(try stage.tell("reconcile", "--hour", "--json").contains("\"missing\":[]"))
+    let history = Client.get(port, "/relay/call-history?start=2020-01-01", key: key).body
+    let rows = try JSONValue(parsing: Array(history.utf8))["data"]?.array?.filter { $0["did"]?.string == "5550199" }
+    #expect(rows?.count == 1 && rows?.first?["origin"]?.string == "both", "\(history.prefix(600))")
+  }
+
+  @Test func aCallThatWasHeardLearnsItsNumberAndItsEnd() throws {
+    let address = try Self.records()
+    let stage = try ThreeCXStage("--rate", "0.001", more: "database_url = \(address.reveal())\nreconcile_secs = 1")
+    let (port, key) = (stage.agent.port, stage.key)
+    _ = try #require(Client.event(port, key: key) { $0.contains("link.up") })
+    let made = Client.get(
+      port, "/relay/calls", key: key, method: "POST", body: "{\"from\":\"138\",\"to\":\"139\"}")
+    let id = try #require(try JSONValue(parsing: Array(made.body.utf8))["id"]?.string)
+    _ = Client.event(port, key: key) { $0.contains("call.started") && $0.contains(id) }
+    _ = Client.get(port, "/relay/calls/\(id)", key: key, method: "DELETE")
+    let ended = try #require(Client.event(port, key: key) { $0.contains("call.ended") && $0.contains(id) })
+    let began = try #require(try JSONValue(parsing: Array(ended.utf8))["data"]?["call"]?["started_at"]?.string)
+    // The records state the times by which the comparison is due; its delay is passed by an end in the past.
+    try PBXFixture.run(
+      PBXFixture.leg(
+        1, 1, from: ("extension", "138"), to: ("extension", "139"), start: 0, answer: 1, end: -60,
+        base: "timestamptz '\(began)'"), at: address)
+    let report = try stage.tell("reconcile", "--json")
+    #expect(report.contains("call_history_id") && report.contains("\"missing\":[]"), "\(report)")
+    let updated = Client.event(port, key: key) { $0.contains("call.updated") && $0.contains(id) }
+    #expect(updated?.contains("call_history_id") == true)
+    #expect(!Client.get(port, "/relay/active-calls", key: key).body.contains(id))
+  }
+
+  /// A licence without an API: no live link, and nothing wrong.
+  @Test func aHostWithoutAPIStillServesItsHistory() throws {
+    let stage = try ThreeCXStage(
+      "--rate", "0.001", replacing: "url =", more: "database_url = \(try Self.records(Self.missed).reveal())")
+    let (port, key) = (stage.agent.port, stage.key)
+    let history = Client.get(port, "/relay/call-history?start=2020-01-01", key: key).body
+    #expect(history.contains("+15550100") && history.contains("\"origin\":\"cdr\""), "\(history.prefix(400))")
+    let health = Client.get(port, "/relay/health").body
+    #expect(health.contains("\"status\":\"ok\"") && health.contains("3cx-database"), "\(health)")
+    #expect(try stage.tell("reconcile").contains("1 recorded, 1 missed"))
+    #expect(Client.event(port, key: key) { $0.contains("call.ended") } != nil)
+  }
+}
