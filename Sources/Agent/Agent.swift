@@ -44,6 +44,7 @@ package final class Agent {
   private var source: (any PBXSource)?
   private var database: PBXDatabase?
   private var completeness: Completeness?
+  private var people: PeopleWatch?
   private var relay: RelayService?
   private var server: HTTPServer?
   private var signals: Signals?
@@ -126,6 +127,8 @@ package final class Agent {
       journal: journal, database: database, source: pipeline.board.source, metrics: metrics,
       tell: { [unowned pipeline] in pipeline.tell($0) })
     completeness?.start()
+    people = PeopleWatch(database, pipeline: pipeline)
+    people?.start()
   }
 
   private func makeSource(_ pipeline: Pipeline) throws -> (any CallCommands)? {
@@ -281,6 +284,7 @@ package final class Agent {
     sd_notify(0, "STOPPING=1")
     source?.stop()
     completeness?.stop()
+    people?.stop()
     database?.stop()
     relay?.drain()
     server?.drain()

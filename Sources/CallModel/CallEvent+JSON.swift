@@ -44,10 +44,13 @@ extension CallEvent.Kind {
       json.field("from", from)
       json.field("to", to)
     case .recording(_, let reference), .transcriptionCompleted(let reference): json.field("reference", reference)
-    case .voicemailReceived(let mailbox, let caller, let new):
-      json.field("mailbox", mailbox)
-      json.field("caller", caller)
-      json.field("new_messages", new)
+    case .voicemailReceived(let voicemail):
+      json.field("mailbox", voicemail.mailbox)
+      json.field("caller", voicemail.caller)
+      json.field("new_messages", voicemail.new)
+      json.field("duration", voicemail.duration)
+      json.field("reference", voicemail.reference)
+      json.field("transcript", voicemail.transcript)
     case .messageReceived(let from, let to, let text), .messageSent(let from, let to, let text):
       json.field("from", from)
       json.field("to", to)

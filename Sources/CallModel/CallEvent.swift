@@ -43,7 +43,7 @@ package struct CallEvent: Hashable, Sendable {
     case transcriptionCompleted(reference: String?)
     case updated
     case ended
-    case voicemailReceived(mailbox: String, caller: String?, new: Int)
+    case voicemailReceived(Voicemail)
     case messageReceived(from: String, to: String, text: String)
     case messageSent(from: String, to: String, text: String)
     case agentStatus(queue: String, agent: String, status: String, isPaused: Bool)
@@ -53,6 +53,26 @@ package struct CallEvent: Hashable, Sendable {
     case linkDown(reason: String)
     /// The link may have missed events between these instants.
     case linkGap(from: Timestamp, to: Timestamp)
+  }
+}
+
+/// A message in a mailbox; nil is what the PBX did not say.
+package struct Voicemail: Hashable, Sendable {
+  package var mailbox: String
+  package var caller: String?
+  /// Messages in the mailbox that nobody has heard yet.
+  package var new: Int
+  package var duration: Double?
+  /// Names the recording at the PBX.
+  package var reference: String?
+  package var transcript: String?
+
+  package init(
+    mailbox: String, caller: String?, new: Int, duration: Double? = nil, reference: String? = nil,
+    transcript: String? = nil
+  ) {
+    (self.mailbox, self.caller, self.new) = (mailbox, caller, new)
+    (self.duration, self.reference, self.transcript) = (duration, reference, transcript)
   }
 }
 

@@ -1,7 +1,7 @@
 // What the PBX's own records add to what was heard: calls that were missed altogether, and what only the records know of
 // calls that were heard. Everything here is inferred, with ids that the same record always gives.
 
-internal import Basics
+package import Basics
 package import CallModel
 
 package struct RecordedCalls {
@@ -50,6 +50,16 @@ package struct RecordedCalls {
     call.answeredBy = recorded.answeredBy ?? heard.answeredBy
     call.externalIDs["call_history_id"] = recorded.externalIDs["call_history_id"]
     return event(.updated, call, at: heard.endedAt ?? heard.startedAt, 4)
+  }
+
+  /// A message that stands in the records.
+  /// - Parameter key: its id there.
+  package func event(of voicemail: Voicemail, key: String, at time: Timestamp) -> CallEvent {
+    let kind = CallEvent.Kind.voicemailReceived(voicemail)
+    let id = Identity.event(
+      source: source, epoch: "", key: "voicemail \(key)", type: kind.type, participant: voicemail.mailbox, ordinal: 1,
+      firstSeen: time)
+    return CallEvent(id: id, source: source, tenant: tenant, occurredAt: time, kind: kind, call: nil)
   }
 
   private func event(_ kind: CallEvent.Kind, _ call: Call, at time: Timestamp, _ ordinal: Int) -> CallEvent {

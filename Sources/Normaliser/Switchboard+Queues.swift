@@ -84,6 +84,7 @@ extension Switchboard {
     if let leg { calls[leg.call]?.mailbox = mailbox }
     let isByVoicemail = leg.flatMap { calls[$0.call]?.call.answeredBy?.kind } == .voicemail
     guard before.map({ new > $0 }) ?? (isByVoicemail && new > 0) else { return }
-    emit(.voicemailReceived(mailbox: mailbox, caller: leg.map { party(of: $0).id }, new: new), about: mailbox)
+    let caller = leg.map { party(of: $0).id }
+    emit(.voicemailReceived(Voicemail(mailbox: mailbox, caller: caller, new: new)), about: mailbox)
   }
 }

@@ -55,6 +55,44 @@ import Testing
     #expect(!Client.get(port, "/relay/active-calls", key: key).body.contains(id))
   }
 
+  private static let people = """
+    CREATE TABLE dn (iddn int, value varchar);
+    CREATE TABLE extension (fkiddn int, enabled bool, qstatus int);
+    CREATE TABLE queue (fkiddn int, name varchar);
+    CREATE TABLE queue2dn (fkidqueue int, fkiddn int, is_logged_in bool);
+    CREATE TABLE s_voicemail (id int, wav_file varchar, caller varchar, callee varchar, duration varchar,
+      created_time varchar, heard varchar, removed varchar);
+    INSERT INTO dn VALUES (1, '800'), (2, '101'), (3, '102');
+    INSERT INTO extension VALUES (2, true, 1), (3, true, 0);
+    INSERT INTO queue2dn VALUES (1, 2, true), (1, 3, true);
+    INSERT INTO s_voicemail VALUES (1, 'old.wav', '102', '101', '1000', '20200101000000.00', '1', NULL);
+    """
+
+  @Test func agentsAndMailboxesAreWatched() throws {
+    let address = try PBXFixture.database(PBXFixture.output + Self.people)
+    let stage = try ThreeCXStage("--rate", "0.001", replacing: "url =", more: "database_url = \(address.reveal())")
+    let (port, key) = (stage.agent.port, stage.key)
+    // Logged in to the queue, but with the queue status off.
+    let second = Client.event(port, key: key) { $0.contains("agent.status") && $0.contains("\"102\"") }
+    #expect(second?.contains("logged_out") == true)
+    let first = Client.event(port, key: key) { $0.contains("agent.status") && $0.contains("\"101\"") }
+    #expect(first?.contains("logged_in") == true)
+    try PBXFixture.run(
+      """
+      UPDATE queue2dn SET is_logged_in = false WHERE fkiddn = 2;
+      INSERT INTO s_voicemail VALUES (2, 'new.wav', '+15550100', '101', '4250',
+        to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS') || '.25', '', '');
+      """, at: address)
+    let left = Client.event(port, key: key) { $0.contains("\"101\"") && $0.contains("logged_out") }
+    #expect(left != nil)
+    let message = try #require(Client.event(port, key: key) { $0.contains("voicemail.received") })
+    for part in [
+      "\"mailbox\":\"101\"", "\"caller\":\"+15550100\"", "\"duration\":4.25", "new.wav", "\"new_messages\":1",
+    ] {
+      #expect(message.contains(part), "\(message)")
+    }
+  }
+
   /// A licence without an API: no live link, and nothing wrong.
   @Test func aHostWithoutAPIStillServesItsHistory() throws {
     let stage = try ThreeCXStage(
