@@ -89,6 +89,10 @@ package final class Agent {
     relay.present = { [unowned pipeline] id in pipeline.board.call(id) }
     identity.onEnded { [unowned relay] id in relay.revoke(id) }
     self.relay = relay
+    relay.furtherCapabilities = { [database, hasAPI = commands != nil] in
+      guard let database else { return [] }
+      return (hasAPI ? [] : PBXDatabase.withoutAPI) + (await database.capabilities())
+    }
     try listen(journal, identity, relay)
     source?.start()
     self.isQuiet = isQuiet

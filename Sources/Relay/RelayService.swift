@@ -131,7 +131,12 @@ package final class RelayService {
     return commands
   }
 
-  package func capabilities() async -> [Capability] { await commands?.capabilities() ?? [] }
+  /// What works beside the link: the PBX's own records, say.
+  package var furtherCapabilities: @LoopActor @Sendable () async -> [Capability] = { [] }
+
+  package func capabilities() async -> [Capability] {
+    (await commands?.capabilities() ?? []) + (await furtherCapabilities())
+  }
 
   /// Does `body` once for each Idempotency-Key, over restarts.
   func once(

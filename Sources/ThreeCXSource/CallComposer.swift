@@ -11,7 +11,7 @@ package struct CallComposer: Sendable {
   private var parts: [Participant.Key: Participant] = [:]
   private var conversations: [Int: Conversation] = [:]
   private var kinds: [String: PartyKind] = [:]
-  private var epoch: String
+  private(set) var epoch: String
   private var highestCall = 0
   private var out: [Observation] = []
   private var now = Timestamp(microseconds: 0)

@@ -34,6 +34,11 @@ package enum ThreeCXCondition {
     remedy:
       "Tick “Call Control access” for the client in Admin console → Integrations → API and list the extensions to monitor; it needs an Enterprise licence."
   )
+  package static let listOnly = Condition(
+    code: "threecx-list-only", title: "Calls are read from a list, not as they happen", severity: .warning,
+    remedy:
+      "Tick “Call Control access” for the client in Admin console → Integrations → API and list the extensions to monitor."
+  )
   package static let forbidden = Condition(
     code: "threecx-forbidden", title: "The client may not read all it should", severity: .warning,
     remedy: "Give the client the role System Owner in Admin console → Integrations → API, and tick “XAPI access”.")
@@ -47,7 +52,9 @@ package enum ThreeCXCondition {
     code: "threecx-clock", title: "This host's clock and the 3CX's differ", severity: .warning,
     remedy: "Set the clock of this host (timedatectl set-ntp true).")
 
-  static let ofLink = [unreachable, certificate, credentials, noTokens, noCallControl, silent, noLibrary]
+  static let ofLink = [
+    unreachable, certificate, credentials, noTokens, noCallControl, listOnly, silent, noLibrary,
+  ]
 
   /// What a failure means for the link.
   static func of(_ fault: ThreeCXFault) -> Condition {

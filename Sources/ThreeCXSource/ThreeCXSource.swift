@@ -33,12 +33,16 @@ package final class ThreeCXSource: PBXSource {
   private var isStopped = false
   private var lastPing = Moment.now()
   private var frames = FrameLog()
+  /// In use while Call Control is not allowed.
+  private var list: ActiveCallsBoard?
   private let frameCount: Metric
   private let snapshotCount: Metric
   private let fetchCount: Metric
 
   private static let pingPeriod: Duration = .seconds(5)
   private static let silence: Duration = .seconds(15)
+  /// Where only the list can be read, Call Control is tried again this often.
+  private static let refusalPause: Duration = .seconds(30)
 
   /// Throws where libcurl is missing.
   package init(_ config: ThreeCXConfig, outlet: any SourceOutlet, health: HealthBoard, metrics: MetricRegistry) throws {
@@ -150,18 +154,79 @@ package final class ThreeCXSource: PBXSource {
     let old = socket
     socket = nil
     old?.close(1000, "")
-    for other in ThreeCXCondition.ofLink where other.code != condition.code { health.clear(other, on: name) }
-    health.raise(condition, on: name, detail: detail)
-    if isUp {
+    if list == nil {
+      for other in ThreeCXCondition.ofLink where other.code != condition.code { health.clear(other, on: name) }
+      health.raise(condition, on: name, detail: detail)
+    }
+    if isUp, list == nil {
       isUp = false
       Log.info("link is down", [.sourceName: name, .errorText: detail])
       outlet.observe([Observation(at: Timestamp.now(), .linkDown(reason: condition.code))])
     }
-    health.setLink(name, isStopped ? .down : .connecting, code: condition.code)
+    if list == nil || isStopped { health.setLink(name, isStopped ? .down : .connecting, code: condition.code) }
     guard !isStopped else { return }
     let pause = backoff.failed(at: Moment.now(), random: Double.random(in: 0..<1))
-    let isRefusal = [ThreeCXCondition.credentials.code, ThreeCXCondition.noCallControl.code].contains(condition.code)
+    if condition.code == ThreeCXCondition.noCallControl.code {
+      if list == nil { beginList() }
+      LoopActor.loop.after(Self.refusalPause) { [weak self] in self?.connect() }
+      return
+    }
+    let isRefusal = condition.code == ThreeCXCondition.credentials.code
     LoopActor.loop.after(isRefusal ? max(pause, .seconds(5)) : pause) { [weak self] in self?.connect() }
+  }
+
+  // MARK: The list
+
+  private func beginList() {
+    list = ActiveCallsBoard(epoch: composer.epoch)
+    readList(isFirst: true, queues: nil, failures: 0)
+  }
+
+  private func readList(isFirst: Bool, queues: Set<String>?, failures: Int) {
+    LoopActor.begin { [self] in
+      // Bounded requests; each way on leads to the next reading, until Call Control works or the link is stopped.
+      let xapi = XAPI(client)
+      do throws(ThreeCXFault) {
+        let queues = if let queues { queues } else { try await xapi.queues() }
+        let calls = try await xapi.activeCalls()
+        guard list != nil, !isStopped else { return }
+        if isFirst { listCameUp() }
+        observe(list?.apply(calls, queues: queues, isFirst: isFirst, time: Timestamp.now()) ?? [])
+        readListLater(.milliseconds(calls.isEmpty ? 2000 : 1000), isFirst: false, queues: queues, failures: 0)
+      } catch {
+        guard list != nil, !isStopped else { return }
+        let isDown = failures >= 2 && isUp
+        if isDown { listWentDown(error) }
+        // From the start again once it had been given up.
+        let pause = Duration.seconds(min(60, 2 << min(failures, 5)))
+        readListLater(pause, isFirst: isFirst || isDown, queues: queues, failures: failures + 1)
+      }
+    }
+  }
+
+  private func readListLater(_ pause: Duration, isFirst: Bool, queues: Set<String>?, failures: Int) {
+    LoopActor.loop.after(pause) { [weak self] in
+      guard let self, list != nil, !isStopped else { return }
+      readList(isFirst: isFirst, queues: queues, failures: failures)
+    }
+  }
+
+  private func listCameUp() {
+    isUp = true
+    for condition in ThreeCXCondition.ofLink { health.clear(condition, on: name) }
+    health.raise(ThreeCXCondition.listOnly, on: name)
+    health.setLink(name, .up)
+    Log.info("link is up, by the list of active calls", [.sourceName: name])
+    outlet.observe([Observation(at: Timestamp.now(), .linkUp(epoch: nil))])
+  }
+
+  private func listWentDown(_ fault: ThreeCXFault) {
+    isUp = false
+    list = ActiveCallsBoard(epoch: composer.epoch)
+    let condition = ThreeCXCondition.of(fault)
+    health.raise(condition, on: name, detail: fault.description)
+    health.setLink(name, .connecting, code: condition.code)
+    outlet.observe([Observation(at: Timestamp.now(), .linkDown(reason: condition.code))])
   }
 
   // MARK: Time
@@ -205,6 +270,11 @@ package final class ThreeCXSource: PBXSource {
   }
 
   private func floor(_ parts: [Participant], _ isFirst: Bool) {
+    if list != nil {
+      // The calls go on under their numbers; channels that only the list spoke of go when the floor is told.
+      list = nil
+      observe([Observation(at: Timestamp.now(), .snapshotBegan)])
+    }
     if isFirst { cameUp() }
     observe(composer.floor(parts, kinds: kinds, isFirst: isFirst, time: Timestamp.now(), at: Moment.now()))
   }

@@ -38,6 +38,10 @@ package struct XAPI {
     }
   }
 
+  package func queues() async throws(ThreeCXFault) -> Set<String> {
+    Set(try await all("Queues", "Number").compactMap { $0["Number"]?.string })
+  }
+
   package struct ActiveCall: Hashable, Sendable {
     package let id: Int64
     /// Display texts: the number stands before the first blank.

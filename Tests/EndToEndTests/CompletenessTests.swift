@@ -103,6 +103,10 @@ import Testing
     let health = Client.get(port, "/relay/health").body
     #expect(health.contains("\"status\":\"ok\"") && health.contains("3cx-database"), "\(health)")
     #expect(try stage.tell("reconcile").contains("1 recorded, 1 missed"))
+    let able = Client.get(port, "/api/capabilities", key: key).body
+    for part in ["Enterprise licence", "call_history", "V20 Update 6", "Grant SELECT on s_voicemail"] {
+      #expect(able.contains(part), "\(able)")
+    }
     #expect(Client.event(port, key: key) { $0.contains("call.ended") } != nil)
   }
 }

@@ -27,6 +27,18 @@ import Testing
     #expect(last != nil && begun == ended && twice == 0)
   }
 
+  /// Where Call Control is not allowed, the list of active calls is read instead.
+  @Test func aListOfCallsIsBetterThanNothing() throws {
+    let stage = try ThreeCXStage("--rate", "2", "--pace", "2", "--no-call-control")
+    let (port, key) = (stage.agent.port, stage.key)
+    let ended = Client.event(port, key: key) {
+      $0.contains("call.ended") && $0.contains("\"disposition\":\"answered\"")
+    }
+    #expect(ended != nil)
+    let health = Client.get(port, "/relay/health").body
+    #expect(health.contains("threecx-list-only") && health.contains("\"state\":\"up\""), "\(health)")
+  }
+
   @Test func commandsAreCarriedOutOrRefusedClearly() throws {
     let stage = try ThreeCXStage("--rate", "0.001")
     let (port, key) = (stage.agent.port, stage.key)
