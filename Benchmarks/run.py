@@ -1,5 +1,5 @@
 """Runs the benchmarks of scripts/bench.sh and prints one table: ours, the peer's, the ratio, the budget."""
-import json, os, re, signal, statistics, subprocess, sys, tempfile, time, urllib.request
+import glob, json, os, re, signal, statistics, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SIDETONE = f"{ROOT}/.build/release/sidetone"
@@ -231,6 +231,79 @@ def identity():
     report("CPU during logins", statistics.median(used), None, "cores")
 
 
+# --- the PBX's own records
+
+CDR = """CREATE TABLE cdroutput (cdr_id uuid PRIMARY KEY, call_history_id uuid, main_call_history_id uuid,
+  source_entity_type varchar, source_dn_number varchar, source_dn_type varchar, source_dn_name varchar,
+  source_participant_phone_number varchar, source_participant_trunk_did varchar, destination_entity_type varchar,
+  destination_dn_number varchar, destination_dn_type varchar, destination_dn_name varchar,
+  destination_participant_phone_number varchar, creation_method varchar, creation_forward_reason varchar,
+  termination_reason varchar, termination_reason_details varchar, cdr_started_at timestamptz,
+  cdr_answered_at timestamptz, cdr_ended_at timestamptz);
+INSERT INTO cdroutput SELECT lpad(to_hex(n), 32, '0')::uuid, lpad(to_hex(n / 2), 32, '0')::uuid,
+  lpad(to_hex(n / 2), 32, '0')::uuid, 'extension', (100 + n % 40)::text, 'extension', '', '', '', 'extension',
+  (100 + n * 7 % 40)::text, 'extension', '', '', 'call_init', 'none', 'dst_participant_terminated', 'none', t,
+  t + interval '5 s', t + interval '65 s'
+FROM generate_series(0, {rows} - 1) n, LATERAL (SELECT timestamptz '2015-01-01' + (n / 2 * 7 + n % 2) * interval '1 s' AS t) at;
+CREATE INDEX ON cdroutput (cdr_started_at);
+CREATE INDEX ON cdroutput (call_history_id);
+ANALYZE cdroutput;"""
+
+
+class Postgres:
+    """A server of one's own on a socket, under a user without rights."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="sidetone-pg-", dir="/tmp")
+        os.chown(self.folder, 65534, 65534) if os.getuid() == 0 else None
+        self.run("initdb", "-D", f"{self.folder}/data", "-U", "sidetone", "-A", "trust", "--no-sync")
+        self.run("pg_ctl", "start", "-w", "-D", f"{self.folder}/data", "-l", f"{self.folder}/log", "-o", f"-c listen_addresses='' -c unix_socket_directories='{self.folder}' -c fsync=off")
+        self.address = f"postgresql://sidetone@/postgres?host={self.folder}"
+
+    def run(self, *command):
+        drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+        path = os.environ["PATH"] + ":" + ":".join(glob.glob("/usr/lib/postgresql/*/bin"))
+        subprocess.run([*drop, *command], check=True, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PATH": path})
+
+    def sql(self, *commands):
+        return out("psql", self.address, "-q", *[word for command in commands for word in ("-c", command)])
+
+    def stop(self):
+        self.run("pg_ctl", "stop", "-m", "immediate", "-D", f"{self.folder}/data")
+        subprocess.run(["rm", "-rf", self.folder])
+
+
+def history():
+    count = int(os.environ.get("SIDETONE_BENCH_CDR_ROWS", 5_000_000))
+    server = Postgres()
+    server.sql(CDR.format(rows=count))
+    folder = tempfile.mkdtemp(prefix="sidetone-bench-")
+    open(f"{folder}/s.conf", "w").write(f"[agent]\ndata_dir = {folder}\n[http]\nlisten = 127.0.0.1:28086\n[limits]\nrelay_per_minute = 100000000\n[relay]\nanonymous_read = yes\n[log]\nlevel = error\n[threecx]\ndatabase_url = {server.address}\n")
+    agent = subprocess.Popen([SIDETONE, "serve", "--config", f"{folder}/s.conf"], stdout=subprocess.PIPE, text=True)
+    assert agent.stdout.readline().startswith("ready")
+    def page(query):
+        start = time.perf_counter()
+        with urllib.request.urlopen(f"http://127.0.0.1:28086/relay/call-history?limit=100{query}") as answer:
+            assert len(json.load(answer)["data"]) == 100
+        return (time.perf_counter() - start) * 1000
+    page("")
+    newest = "SELECT * FROM cdroutput WHERE call_history_id IN (SELECT call_history_id FROM cdroutput ORDER BY cdr_started_at DESC LIMIT 300) ORDER BY cdr_started_at"
+    ours, peer, deep = [], [], []
+    for _ in range(ROUNDS):
+        ours += [page("") for _ in range(100)]
+        deep += [page(f"&end=2016-0{1 + n % 9}-10") for n in range(30)]
+        said = out("psql", server.address, "-q", "-o", "/dev/null", "-c", "\\timing on", *["-c", newest] * 100)
+        peer += [float(number) for number in re.findall(r"Time: ([\d.]+) ms", said)]
+    p99 = lambda times: sorted(times)[len(times) * 99 // 100]
+    report("history, first page p99", p99(ours), p99(peer), "ms", None, f"p50 {statistics.median(ours):.1f} ms of {count} records; peer: psql, p50 {statistics.median(peer):.1f} ms")
+    report("history, a page of years ago p99", p99(deep), None, "ms")
+    report("RSS after the history", rss(agent.pid), None, "MB")
+    agent.send_signal(signal.SIGTERM)
+    agent.wait()
+    server.stop()
+    subprocess.run(["rm", "-rf", folder])
+
+
 # --- memory and idleness
 
 def memory():
@@ -249,7 +322,7 @@ def memory():
 
 
 print(f"{'what':34} {'Sidetone':>12} {'peer':>12} {'unit':12} {'ratio':>6} {'goal':>9}", flush=True)
-parts = [decode_and_append, http, latency, fan_out, identity, memory]
+parts = [decode_and_append, http, latency, fan_out, identity, history, memory]
 for part in [part for part in parts if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]:
     part()
 missed = [row[0] for row in rows if row[6] == "MISSED"]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures Sidetone against a named peer or limit in the same run, medians of alternating rounds, and compares with
-# Benchmarks/budgets.json: scripts/bench.sh [ROUNDS, 3]. Takes a few minutes; wants an otherwise idle machine.
+# Benchmarks/budgets.json: scripts/bench.sh [ROUNDS, 3] [PART …]. Takes a few minutes; wants an otherwise idle machine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/dependencies.sh
@@ -13,4 +13,4 @@ mkdir -p "$out"
 for peer in memchr baresqlite baresend amiblast wsload; do
   gcc -O2 -D_GNU_SOURCE -pthread -o "$out/$peer" "Benchmarks/$peer.c" -lsqlite3 -lcrypto -lm
 done
-exec python3 Benchmarks/run.py "${1:-3}"
+exec python3 Benchmarks/run.py "${1:-3}" "${@:2}"

@@ -18,6 +18,12 @@ swift build -c release --static-swift-stdlib --product bench
   SIDETONE_SOAK_TIMED=1 swift test --skip-build --filter WireTests 2>&1 | grep -E 'Test run with|✘' | cut -c1-300
   echo "== 100 000 random requests by two tenants, half of them on each engine"
   SIDETONE_SOAK_REQUESTS=100000 swift test --skip-build --filter LeakTests 2>&1 | grep -E 'random requests|Test run with|✘' | cut -c1-300
+  echo "== 10 000 calls of a 3CX, 1 % of frames lost, doubled or swapped, 20 closes"
+  SIDETONE_SOAK_THREECX_CALLS=10000 swift test --skip-build --filter FaultTests 2>&1 | grep -E ' stories|Test run with|✘' | cut -c1-300
+  echo "== a 3CX's PostgreSQL away for a minute"
+  SIDETONE_SOAK_DB_DOWN=60 swift test --skip-build --filter DatabaseTests 2>&1 | grep -E 'Test run with|✘' | cut -c1-300
+  echo "== history over 5 000 000 records"
+  python3 Benchmarks/run.py 3 history
   echo "== restart behind a million entries"
   folder="$(mktemp -d)"
   .build/release/bench append "$folder/journal.db" 1000000 500

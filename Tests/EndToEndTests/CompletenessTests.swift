@@ -93,6 +93,27 @@ import Testing
     }
   }
 
+  /// By the server's own log: the agent asks and does nothing else.
+  @Test func theServerSeesNothingButQuestions() throws {
+    let server = try PostgresServer(isLogging: true)
+    let address = try server.makeDatabase() + "&application_name=sidetone"
+    try PBXFixture.run(
+      PBXFixture.output + Self.people + Self.missed, at: Secret(address.replacing("=sidetone", with: "=setup")))
+    let stage = try ThreeCXStage("--rate", "0.001", replacing: "url =", more: "database_url = \(address)")
+    _ = Client.event(stage.agent.port, key: stage.key) { $0.contains("agent.status") }
+    _ = try stage.tell("reconcile")
+    _ = Client.get(stage.agent.port, "/relay/call-history?start=2020-01-01", key: stage.key)
+    _ = Client.get(stage.agent.port, "/api/capabilities", key: stage.key)
+    let said = server.log.split(separator: "\n").filter { $0.hasPrefix("sidetone|LOG:") && !$0.contains("duration:") }
+    let statements = said.compactMap { line in
+      line.split(separator: ": ", maxSplits: 2).last.map { $0.drop { $0 == " " } }
+    }
+    let kinds = Set(statements.map { $0.prefix { $0.isLetter }.uppercased() })
+    print("\(statements.count) statements: \(kinds.sorted().joined(separator: ", "))")
+    #expect(kinds.isSubset(of: ["SELECT", "SET", "SHOW"]) && kinds.contains("SELECT"), "\(kinds)")
+    #expect(said.contains { $0.contains("default_transaction_read_only = on") })
+  }
+
   /// A licence without an API: no live link, and nothing wrong.
   @Test func aHostWithoutAPIStillServesItsHistory() throws {
     let stage = try ThreeCXStage(

@@ -17,7 +17,11 @@ package final class PostgresServer: @unchecked Sendable {
   private let lock = NSLock()
   private var databases = 0
 
-  package init() throws {
+  private let isLogging: Bool
+
+  /// - Parameter isLogging: writes every statement down, after the application's name and a bar.
+  package init(isLogging: Bool = false) throws {
+    self.isLogging = isLogging
     folder = "/tmp/sidetone-pg-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     if getuid() == 0 { chown(folder, 65_534, 65_534) }
@@ -29,9 +33,13 @@ package final class PostgresServer: @unchecked Sendable {
   }
 
   package func start() throws {
-    let options = "-c listen_addresses='' -c unix_socket_directories='\(folder)' -c fsync=off"
+    let logging = isLogging ? " -c log_statement=all -c log_line_prefix='%a|'" : ""
+    let options = "-c listen_addresses='' -c unix_socket_directories='\(folder)' -c fsync=off\(logging)"
     try run(["pg_ctl", "start", "--wait", "--pgdata", folder + "/data", "--log", folder + "/log", "--options", options])
   }
+
+  /// What the server wrote down.
+  package var log: String { (try? String(contentsOfFile: folder + "/log", encoding: .utf8)) ?? "" }
 
   /// Ends it as a machine that goes down would: at once, with whatever it was doing.
   package func stop() throws {

@@ -1,5 +1,6 @@
 import Basics
 import CallModel
+import Foundation
 import Health
 import Loop
 import TestSupport
@@ -152,6 +153,9 @@ import ThreeCXSource
     try server.stop()
     await #expect(throws: DatabaseFault.self) { try await database.history(HistoryQuery()) }
     #expect(board.conditions.map(\.condition.code) == ["threecx-database-unreachable"])
+    if let seconds = ProcessInfo.processInfo.environment["SIDETONE_SOAK_DB_DOWN"].flatMap({ Int($0) }) {
+      await LoopActor.loop.sleep(for: .seconds(seconds))
+    }
     try server.start()
     let count: Int = try await eventually("the database") { done in
       @LoopActor func again() {

@@ -29,7 +29,7 @@ extension PBXDatabase {
     var upper = query.before?.started.microseconds ?? query.until.map { $0.microseconds - 1 } ?? Int64.max / 4
     var walked = 0
     while found.count < query.limit, walked < Self.walkLimit {
-      let stretch = try await walk(from: upper, to: query.from?.microseconds ?? 0, max(200, query.limit * 4), met)
+      let stretch = try await walk(from: upper, to: query.from?.microseconds ?? 0, max(100, query.limit * 3), met)
       walked += stretch.walked
       met.formUnion(stretch.calls)
       pending += calls(of: stretch.legs)
