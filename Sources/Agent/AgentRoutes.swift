@@ -37,7 +37,7 @@ struct AgentRoutes {
 
   var routes: [Route] {
     var all = healthRoutes
-    if let completeness { all.append(Self.reconcile(completeness)) }
+    if let completeness { all += [Self.lastComparison(completeness), Self.reconcile(completeness)] }
     all.append(
       Route(
         "GET", "/api/openapi.json", "This document", tag: "health", access: .open, gives: .anyObject,
@@ -53,6 +53,16 @@ struct AgentRoutes {
     router.replaceHandler("GET", "/api/openapi.json") { _ in
       .response(HTTPResponse(contentType: "application/json", body: document))
     }
+  }
+
+  private static func lastComparison(_ completeness: Completeness) -> Route {
+    Route(
+      "GET", "/relay/reconcile", "The last comparison with the PBX's records; empty before the first", tag: "calls",
+      access: .right(Scope.historyRead.rawValue), gives: .anyObject,
+      handler: .now { _ in
+        .response(
+          .json { json in if let last = completeness.last { last.write(to: &json) } else { json.object { _ in } } })
+      })
   }
 
   private static func reconcile(_ completeness: Completeness) -> Route {

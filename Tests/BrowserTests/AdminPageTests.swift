@@ -183,6 +183,50 @@ import Testing
     }
   }
 
+  // MARK: The PBX
+
+  @Test func thePBXPageSaysWhatWorksAndWhatIsMissing() async throws { try await lookAtPBX() }
+
+  @LoopActor private func lookAtPBX() async throws {
+    try await onStage { stage, agent, _, page in
+      try addPerson(stage, "ada", "admin")
+      try await signIn(page, agent, "ada", Self.password)
+      try await page.shows("ada · admin")
+      try await page.go(home(agent) + "#/pbx")
+      try await page.until("document.querySelectorAll('#capabilities tbody tr').length > 5")
+      // No records of a PBX are read here: the panel is absent, not empty.
+      #expect(try await page.value("document.getElementById('completeness') === null") == .bool(true))
+    }
+  }
+
+  @Test func a3CXsRecordsAreComparedAtTheButton() async throws { try await compare() }
+
+  @LoopActor private func compare() async throws {
+    let recently = "date_trunc('second', now()) - interval '300 seconds'"
+    let leg = PBXFixture.leg(
+      1, 1, from: ("external_line", "+15550100"), to: ("extension", "101"), start: 0, answer: 5, end: 25,
+      did: "5550199",
+      base: recently)
+    let records = try PBXFixture.database(PBXFixture.output + leg).reveal()
+    let stage = try ThreeCXStage("--rate", "3", "--pace", "0.3", more: "database_url = \(records)")
+    let browser = try await Browser.open()
+    defer { browser.close() }
+    let page = try await browser.newPage()
+    try Self.password.write(toFile: stage.folder + "/password", atomically: true, encoding: .utf8)
+    _ = try stage.tell("users", "create", "ada", "--role", "admin", "--password-file", stage.folder + "/password")
+    try await signIn(page, stage.agent, "ada", Self.password)
+    // The link of the 3CX is on the dashboard, with its state and its button.
+    try await page.until("document.body.innerText.includes('3cx') && document.body.innerText.includes('Reconnect')")
+    try await page.until("document.querySelector('#live-calls tr[data-id]')")
+    try await page.go(home(stage.agent) + "#/pbx")
+    try await page.shows("call history")
+    try await page.shows("Grant SELECT on s_voicemail")
+    try await page.click("Compare the last hour")
+    try await page.until("document.querySelector('#completeness dl')?.innerText.includes('Missed')")
+    try await photograph(page, "pbx")
+    #expect(browser.complaints.isEmpty, "\(browser.complaints)")
+  }
+
   // MARK: Keys and rights
 
   @Test func aKeyIsShownOnceAndRevoked() async throws { try await keyIt() }

@@ -6,6 +6,7 @@ import * as live from "./live.js";
 import { door } from "./pages/door.js";
 import { dashboard } from "./pages/dashboard.js";
 import { calls, call } from "./pages/calls.js";
+import { pbx } from "./pages/pbx.js";
 import { keys } from "./pages/keys.js";
 import { users } from "./pages/users.js";
 import { account } from "./pages/account.js";
@@ -16,6 +17,7 @@ const pages = [
   ["dashboard", "Dashboard", "calls:read", dashboard],
   ["calls", "Calls", "history:read", calls],
   ["call", null, "admin:read", call],
+  ["pbx", "PBX", "calls:read", pbx],
   ["keys", "API keys", "admin:read", keys],
   ["users", "Users", "admin:read", users],
   ["errors", "Errors", "admin:read", errors, true],

@@ -20,12 +20,16 @@ package struct ThreeCXDatabaseConfig: Sendable {
   package init(reading reader: inout ConfigReader) {
     isOn = reader.flag("threecx", "database", default: false)
     iniPath = reader.optionalText("threecx", "ini_path")
-    url = reader.optionalText("threecx", "database_url").map { Secret($0) }
+    let address = reader.optionalText("threecx", "database_url")
     host = reader.optionalText("threecx", "database_host")
     port = reader.optionalText("threecx", "database_port")
     name = reader.optionalText("threecx", "database_name")
     user = reader.optionalText("threecx", "database_user")
     password = reader.secret("threecx", "database_password")
+    if let address {
+      if let fault = DatabaseAddress.fault(in: address) { reader.fault("threecx", "database_url", fault) }
+      url = DatabaseAddress.complete(address, password: password)
+    }
     allowsMaster = reader.flag("threecx", "database_allow_master", default: false)
     if url != nil || host != nil || user != nil { isOn = true }
   }
