@@ -84,6 +84,8 @@ final class TokenBroker {
     let margin = min(Self.margin, .nanoseconds(reply.lifetime.nanoseconds / 10))
     current = (reply.token, Moment.now() + (reply.lifetime - margin))
     clockOffset = reply.clockOffset
+    let now = Moment.now()
+    refusals = refusals.filter { now - $0 < Self.contestSpan }
     if refusals.isEmpty { onContested(false) }
     return reply.token
   }

@@ -18,7 +18,7 @@ package struct ThreeCXDatabaseConfig: Sendable {
   package init() {}
 
   package init(reading reader: inout ConfigReader) {
-    isOn = reader.flag("threecx", "database", default: false)
+    let wanted = reader.text("threecx", "database", default: "auto")
     iniPath = reader.optionalText("threecx", "ini_path")
     let address = reader.optionalText("threecx", "database_url")
     host = reader.optionalText("threecx", "database_host")
@@ -31,8 +31,16 @@ package struct ThreeCXDatabaseConfig: Sendable {
       url = DatabaseAddress.complete(address, password: password)
     }
     allowsMaster = reader.flag("threecx", "database_allow_master", default: false)
-    if url != nil || host != nil || user != nil { isOn = true }
+    switch wanted.asciiLowercased {
+    case "yes", "true", "on": isOn = true
+    case "no", "false", "off": isOn = false
+    case "auto": isOn = url != nil || host != nil || user != nil || iniPath != nil || Self.isThere
+    default: reader.fault("threecx", "database", "expected auto, yes or no")
+    }
   }
+
+  /// This host has a 3CX.
+  private static var isThere: Bool { PhoneSystemINI.places.contains { Files.exists($0) } }
 
   /// The INI that is there and can be read, or why there is none.
   package func readINI() -> (ini: PhoneSystemINI?, place: String?, fault: String?) {

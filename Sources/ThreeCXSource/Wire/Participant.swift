@@ -58,13 +58,15 @@ package struct Participant: Hashable, Sendable {
   package var deviceID: String
   package var isDirectlyControlled: Bool
 
-  /// Nil where the essentials are missing or of another kind.
+  /// Nil where there is no id.
   /// - Parameter dn: whose list it was in, where it does not say so itself.
   package init?(_ json: JSONValue, dn: String) {
     func text(_ name: String) -> String { json[name]?.string ?? "" }
-    guard let id = json["id"]?.int.flatMap({ Int(exactly: $0) }), let status = Self.status(text("status")),
-      let callID = json["callid"]?.int.flatMap({ Int(exactly: $0) })
-    else { return nil }
+    guard let id = json["id"]?.int.flatMap({ Int(exactly: $0) }) else { return nil }
+    // One that names no call is a call by itself.
+    let (status, callID) = (
+      Self.status(text("status")), json["callid"]?.int.flatMap { Int(exactly: $0) } ?? -1 - abs(id % 1_000_000_000)
+    )
     let own = text("dn")
     key = Key(dn: own.isEmpty ? dn : own, id: id)
     (self.status, self.callID) = (status, callID)
@@ -77,12 +79,12 @@ package struct Participant: Hashable, Sendable {
     isDirectlyControlled = json["direct_control"]?.bool ?? false
   }
 
-  private static func status(_ text: String) -> Status? {
+  /// The API tells of three; 3CX's object model knows more, and a participant is one whatever its first word is.
+  private static func status(_ text: String) -> Status {
     switch text.asciiLowercased {
-    case "dialing": .dialing
     case "ringing": .ringing
-    case "connected": .connected
-    default: nil
+    case "connected", "talking", "hold", "held", "transferring", "waitingfornewparty", "tryingtotransfer": .connected
+    default: .dialing
     }
   }
 }
