@@ -32,9 +32,12 @@ build http "${basics[@]}" Sources/HTTP/HTTPParser*.swift Sources/HTTP/HTTPGramma
 build websocket Sources/WebSocket/FrameCodec.swift
 build ami "${basics[@]}" "${meaning[@]}" Sources/AsteriskSource/Wire/AMIDecoder.swift \
   Sources/AsteriskSource/Wire/AMIObservation.swift Sources/AsteriskSource/Wire/AMIEvent.swift
+build threecx "${basics[@]}" "${meaning[@]}" Sources/Basics/Moment.swift Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift \
+  Sources/ThreeCXSource/{CallControlSession,CallComposer,Conversation}.swift \
+  Sources/ThreeCXSource/Wire/{Participant,CallControlFrame}.swift Sources/ThreeCXSource/Database/PhoneSystemINI.swift
 build ini "${basics[@]}" Sources/Config/INIDocument.swift
 
-for name in json http websocket ami ini; do
+for name in json http websocket ami threecx ini; do
   echo "== fuzzing $name ${effort[*]}"
   rm -rf "$out/new-$name" && mkdir -p "$out/new-$name"
   ASAN_OPTIONS=detect_leaks=0 "$out/$name.run" "${effort[@]}" -max_len=4096 -verbosity=0 -print_final_stats=1 \

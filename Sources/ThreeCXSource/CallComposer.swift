@@ -26,6 +26,9 @@ package struct CallComposer: Sendable {
   /// - Parameter epoch: names the PBX's run, whose ids begin again with the next.
   package init(epoch: String) { self.epoch = epoch }
 
+  /// Nobody is on the line.
+  package var isEmpty: Bool { conversations.isEmpty && parts.isEmpty }
+
   /// The normaliser's names for a call and for a participant.
   func group(_ callID: Int) -> String { "\(epoch)/\(callID)" }
   func channel(_ key: Participant.Key) -> String { "\(epoch)/\(key.dn)/\(key.id)" }
