@@ -13,7 +13,9 @@ private struct Script {
       ("id", .int(Int64(key.id))), ("dn", .string(key.dn)),
       ("status", .string(["Dialing", "Ringing", "Connected", "Odd"][next(4)])), ("callid", .int(Int64(next(5)))),
     ]
-    for name in ["party_dn", "on_behalf_of_dn", "referred_by_dn", "originated_by_dn"] { members.append((name, .string(dn()))) }
+    for name in ["party_dn", "on_behalf_of_dn", "referred_by_dn", "originated_by_dn"] {
+      members.append((name, .string(dn())))
+    }
     for name in ["party_dn_type", "on_behalf_of_type", "referred_by_type", "originated_by_type"] {
       members.append((name, .string(kinds[next(8)])))
     }
@@ -85,15 +87,17 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ size: Int) -> CInt {
       // As an effect would have it: many at once, under keys of which some are known.
       let parts = (0..<script.next(5)).compactMap { _ in script.participant(script.key()) }
       let all = Dictionary(parts.map { ($0.key, $0) }) { first, _ in first }.values.sorted { $0.key < $1.key }
-      machine.told += machine.composer.floor(
-        all, kinds: machine.kinds, isFirst: script.next(2) == 0, time: machine.stamp, at: machine.time
-      ).count
+      machine.told +=
+        machine.composer.floor(
+          all, kinds: machine.kinds, isFirst: script.next(2) == 0, time: machine.stamp, at: machine.time
+        ).count
     default: machine.pass(.milliseconds(script.next(30) * 100))
     }
   }
-  machine.told += machine.composer.floor(
-    [], kinds: machine.kinds, isFirst: true, time: machine.stamp, at: machine.time
-  ).count
+  machine.told +=
+    machine.composer.floor(
+      [], kinds: machine.kinds, isFirst: true, time: machine.stamp, at: machine.time
+    ).count
   machine.pass(.seconds(5))
   precondition(machine.composer.isEmpty, "a call is left, and nobody is in it")
   return 0
