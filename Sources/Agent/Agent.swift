@@ -128,7 +128,8 @@ package final class Agent {
     let database = PBXDatabase(config.threecxDatabase, health: health, region: config.region)
     self.database = database
     completeness = Completeness(
-      journal: journal, database: database, source: pipeline.board.source, metrics: metrics,
+      journal: journal, database: database, recordingsFolder: config.threecxDatabase.recordingsFolder,
+      source: pipeline.board.source, metrics: metrics,
       tell: { [unowned pipeline] in pipeline.tell($0) })
     completeness?.start()
     people = PeopleWatch(database, pipeline: pipeline)

@@ -27,6 +27,9 @@ final class Completeness {
   private let tell: @LoopActor ([CallEvent]) -> Void
   private let missed: Metric
   private let updated: Metric
+  private let recordingsFolder: String
+  /// Recordings that were told since the start.
+  private var told: Set<String> = []
   private var isStopped = false
   private(set) var last: Report?
 
@@ -36,10 +39,11 @@ final class Completeness {
   private static let overlap = 900.0
 
   init(
-    journal: Journal, database: PBXDatabase, source: String, metrics: MetricRegistry,
+    journal: Journal, database: PBXDatabase, recordingsFolder: String, source: String, metrics: MetricRegistry,
     tell: @escaping @LoopActor ([CallEvent]) -> Void
   ) {
     (self.journal, self.database, self.tell) = (journal, database, tell)
+    self.recordingsFolder = recordingsFolder
     records = RecordedCalls(source: source)
     missed = metrics.counter("sidetone_calls_missed_total", "Calls that only the PBX's records told of")
     updated = metrics.counter("sidetone_calls_completed_total", "Calls that the PBX's records added to")
@@ -75,8 +79,20 @@ final class Completeness {
       if let event = records.update(match, by: one) { tell([event]) }
     }
     for call in report.missing { tell(records.events(of: call)) }
+    try await tellRecordings(of: recorded, heard)
     finish(report)
     return report
+  }
+
+  /// Each recording once, as far as is remembered; the journal knows the rest by its id.
+  private func tellRecordings(of recorded: [Call], _ heard: [Call]) async throws(DatabaseFault) {
+    let byID = Dictionary(recorded.map { ($0.externalIDs["call_history_id"] ?? "", $0) }) { first, _ in first }
+    for (id, recording) in try await database.recordings(ofCalls: byID.keys.sorted()) {
+      guard let one = byID[id], told.insert(recording.id).inserted else { continue }
+      let whole = await database.withFile(recording, in: recordingsFolder)
+      tell([records.event(of: whole, in: heard.first { CDRMatch.isSame($0, one) } ?? one)])
+    }
+    if told.count > 10_000 { told = [] }
   }
 
   private func finish(_ report: Report) {

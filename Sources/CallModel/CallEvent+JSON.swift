@@ -43,7 +43,13 @@ extension CallEvent.Kind {
       json.field("kind", kind.rawValue)
       json.field("from", from)
       json.field("to", to)
-    case .recording(_, let reference), .transcriptionCompleted(let reference): json.field("reference", reference)
+    case .recording(_, let reference, let file):
+      json.field("reference", reference)
+      if let file {
+        json.field("bytes", file.bytes)
+        json.field("sha256", file.sha256)
+      }
+    case .transcriptionCompleted(let reference): json.field("reference", reference)
     case .voicemailReceived(let voicemail):
       json.field("mailbox", voicemail.mailbox)
       json.field("caller", voicemail.caller)

@@ -39,7 +39,7 @@ package struct CallEvent: Hashable, Sendable {
     case parked(slot: String, by: Party?)
     case retrieved(slot: String, reason: String, by: Party?)
     case transferred(TransferKind, from: Party?, to: Party?)
-    case recording(RecordingStep, reference: String?)
+    case recording(RecordingStep, reference: String?, file: RecordingFile? = nil)
     case transcriptionCompleted(reference: String?)
     case updated
     case ended
@@ -54,6 +54,15 @@ package struct CallEvent: Hashable, Sendable {
     /// The link may have missed events between these instants.
     case linkGap(from: Timestamp, to: Timestamp)
   }
+}
+
+/// A recording as it lies on disk.
+package struct RecordingFile: Hashable, Sendable {
+  package let bytes: Int
+  /// In hex.
+  package let sha256: String
+
+  package init(bytes: Int, sha256: String) { (self.bytes, self.sha256) = (bytes, sha256) }
 }
 
 /// A message in a mailbox; nil is what the PBX did not say.
@@ -92,7 +101,7 @@ extension CallEvent.Kind {
     case .parked: "call.parked"
     case .retrieved: "call.retrieved"
     case .transferred: "call.transferred"
-    case .recording(let step, _): "call.recording.\(step.rawValue)"
+    case .recording(let step, _, _): "call.recording.\(step.rawValue)"
     case .transcriptionCompleted: "call.transcription.completed"
     case .updated: "call.updated"
     case .ended: "call.ended"

@@ -3,6 +3,7 @@
 package import Basics
 internal import COpenSSL
 internal import CShims
+internal import Glibc
 
 package enum Digest {
   package static func sha256(_ bytes: [UInt8]) -> [UInt8] { run(EVP_sha256(), 32, bytes) }
@@ -32,6 +33,29 @@ package enum Digest {
     let done = EVP_Digest(bytes, bytes.count, &out, nil, kind, nil)
     precondition(done == 1, "OpenSSL refused a digest it ships")
     return out
+  }
+
+  /// Of a file, piece by piece; nil when it cannot be read. Blocks: for a worker's thread.
+  package static func sha256(ofFile path: String) -> (size: Int, digest: [UInt8])? {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0, let context = EVP_MD_CTX_new() else { return nil }
+    defer {
+      EVP_MD_CTX_free(context)
+      close(file)
+    }
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    var total = 0
+    EVP_DigestInit_ex(context, EVP_sha256(), nil)
+    while true {
+      let size = read(file, &chunk, chunk.count)
+      guard size >= 0 else { return nil }
+      if size == 0 { break }
+      total += size
+      EVP_DigestUpdate(context, chunk, size)
+    }
+    var out = [UInt8](repeating: 0, count: 32)
+    EVP_DigestFinal_ex(context, &out, nil)
+    return (total, out)
   }
 
   /// The first 128 bits of SHA-256, for identifiers and for looking keys up: in place, without memory of its own.

@@ -62,6 +62,18 @@ package struct RecordedCalls {
     return CallEvent(id: id, source: source, tenant: tenant, occurredAt: time, kind: kind, call: nil)
   }
 
+  /// A recording of this call that lies at the PBX.
+  package func event(of recording: RecordedRecording, in call: Call) -> CallEvent {
+    let kind = CallEvent.Kind.recording(.completed, reference: recording.reference, file: recording.file)
+    let id = Identity.event(
+      source: source, epoch: "", key: "recording \(recording.id)", type: kind.type, participant: "cdr", ordinal: 1,
+      firstSeen: call.startedAt)
+    return CallEvent(
+      id: id, source: source, tenant: tenant, occurredAt: recording.endedAt ?? call.endedAt ?? call.startedAt,
+      kind: kind,
+      call: call, isInferred: false)
+  }
+
   private func event(_ kind: CallEvent.Kind, _ call: Call, at time: Timestamp, _ ordinal: Int) -> CallEvent {
     let id = Identity.event(
       source: source, epoch: "", key: call.externalIDs["call_history_id"] ?? call.id.description, type: kind.type,

@@ -93,6 +93,32 @@ import Testing
     }
   }
 
+  @Test func aRecordingIsToldWithTheSizeAndTheChecksumOfItsFile() throws {
+    let folder = TemporaryDirectory.make()
+    try "RIFF".write(toFile: folder + "/call.wav", atomically: true, encoding: .utf8)
+    let records = try Self.records(
+      Self.missed,
+      "CREATE TABLE recordings (id_recording int, recording_url varchar, end_time timestamptz, cdr_id uuid);",
+      "INSERT INTO recordings SELECT n, u, now(), cdr_id FROM cdroutput, (VALUES (1, 'call.wav'), (2, '../../etc/passwd')) f (n, u);"
+    )
+    let stage = try ThreeCXStage(
+      "--rate", "0.001", more: "database_url = \(records.reveal())\nrecordings_dir = \(folder)")
+    _ = try stage.tell("reconcile")
+    _ = try stage.tell("reconcile")
+    var seen = 0
+    let second = Client.event(stage.agent.port, key: stage.key) { json in
+      guard json.contains("call.recording.completed") else { return false }
+      seen += 1
+      if seen == 1 {
+        #expect(json.contains("\"bytes\":4"), "\(json)")
+        #expect(json.contains("a40ff3d5900fb7698b8c865041347cb49eccedc8f93945f89629ad104aaecce4"))
+      }
+      return seen == 2
+    }
+    // What would lie outside the folder is named and not opened.
+    #expect(second?.contains("sha256") == false)
+  }
+
   /// By the server's own log: the agent asks and does nothing else.
   @Test func theServerSeesNothingButQuestions() throws {
     let server = try PostgresServer(isLogging: true)

@@ -167,9 +167,9 @@ package enum Truth {
     case ("park-giveup", .retrieved(_, "gave_up", _)): return true
     case ("queued", .queued(let queue, _)): return queue == rename(subject)
     case ("abandoned", .dequeued(_, _, "abandoned")): return true
-    case ("record-start", .recording(.started, _)), ("record-stop", .recording(.completed, _)),
-      ("record-paused", .recording(.paused, _)),
-      ("record-resumed", .recording(.resumed, _)):
+    case ("record-start", .recording(.started, _, _)), ("record-stop", .recording(.completed, _, _)),
+      ("record-paused", .recording(.paused, _, _)),
+      ("record-resumed", .recording(.resumed, _, _)):
       return true
     // The link's end belongs to no call; the call's own end is what is asserted of it.
     case ("link-lost", .ended): return true

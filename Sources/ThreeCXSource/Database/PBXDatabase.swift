@@ -62,6 +62,11 @@ package final class PBXDatabase {
     }
   }
 
+  /// Runs what may block for the disk on the database's thread.
+  func onThread<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
+    await worker.run { () throws(Never) in body() }
+  }
+
   /// Makes the connection now, for whoever wants to know whether it works.
   package func check() async throws(DatabaseFault) -> DatabaseFindings {
     nextTry = Moment(nanoseconds: 0)

@@ -12,6 +12,7 @@ package struct ThreeCXDatabaseConfig: Sendable {
   package var name: String?
   package var user: String?
   package var password: Secret<String>?
+  package var recordingsFolder = PBXDatabase.recordingsFolder
   /// The owner's role may be used, although it could write.
   package var allowsMaster = false
 
@@ -30,6 +31,7 @@ package struct ThreeCXDatabaseConfig: Sendable {
       if let fault = DatabaseAddress.fault(in: address) { reader.fault("threecx", "database_url", fault) }
       url = DatabaseAddress.complete(address, password: password)
     }
+    recordingsFolder = reader.text("threecx", "recordings_dir", default: recordingsFolder)
     allowsMaster = reader.flag("threecx", "database_allow_master", default: false)
     switch wanted.asciiLowercased {
     case "yes", "true", "on": isOn = true
