@@ -69,8 +69,9 @@ final class Completeness {
     let recorded = try await database.calls(endedFrom: report.from, until: report.until)
     report.recorded = recorded.count
     let heard = try await heard(around: recorded)
-    for one in recorded {
-      guard let match = heard.first(where: { CDRMatch.isSame($0, one) }) else {
+    let partners = CDRMatch.partners(of: recorded, among: heard)
+    for (one, partner) in zip(recorded, partners) {
+      guard let match = partner.map({ heard[$0] }) else {
         report.missing.append(one)
         continue
       }
@@ -79,18 +80,19 @@ final class Completeness {
       if let event = records.update(match, by: one) { tell([event]) }
     }
     for call in report.missing { tell(records.events(of: call)) }
-    try await tellRecordings(of: recorded, heard)
+    try await tellRecordings(of: Array(zip(recorded, partners.map { $0.map { heard[$0] } })))
     finish(report)
     return report
   }
 
   /// Each recording once, as far as is remembered; the journal knows the rest by its id.
-  private func tellRecordings(of recorded: [Call], _ heard: [Call]) async throws(DatabaseFault) {
-    let byID = Dictionary(recorded.map { ($0.externalIDs["call_history_id"] ?? "", $0) }) { first, _ in first }
+  private func tellRecordings(of calls: [(recorded: Call, heard: Call?)]) async throws(DatabaseFault) {
+    let byID = Dictionary(
+      calls.map { ($0.recorded.externalIDs["call_history_id"] ?? "", $0.heard ?? $0.recorded) }
+    ) { first, _ in first }
     for (id, recording) in try await database.recordings(ofCalls: byID.keys.sorted()) {
-      guard let one = byID[id], told.insert(recording.id).inserted else { continue }
-      let whole = await database.withFile(recording, in: recordingsFolder)
-      tell([records.event(of: whole, in: heard.first { CDRMatch.isSame($0, one) } ?? one)])
+      guard let call = byID[id], told.insert(recording.id).inserted else { continue }
+      tell([records.event(of: await database.withFile(recording, in: recordingsFolder), in: call)])
     }
     if told.count > 10_000 { told = [] }
   }

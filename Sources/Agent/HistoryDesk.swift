@@ -50,12 +50,13 @@ struct HistoryDesk {
     _ rows: [Row], _ bound: (started: Timestamp, call: CallID)?, _ recorded: [Call], _ recordedBound: Timestamp?,
     _ near: [Row], _ limit: Int
   ) -> HistoryPage {
-    let matched = Set(recorded.compactMap { one in near.first { CDRMatch.isSame($0.call, one) }?.call.id })
+    let partners = CDRMatch.partners(of: recorded, among: near.map(\.call))
+    let matched = Set(partners.compactMap { $0.map { near[$0].call.id } })
     var all = rows.map {
       (place: $0.place, call: $0.json, origin: matched.contains($0.call.id) ? HistoryOrigin.both : .journal)
     }
-    all += recorded.filter { one in !near.contains { CDRMatch.isSame($0.call, one) } }
-      .map { (place: ($0.startedAt, $0.id), call: $0.json, origin: .cdr) }
+    all += zip(recorded, partners).filter { $0.1 == nil }
+      .map { one, _ in (place: (one.startedAt, one.id), call: one.json, origin: .cdr) }
     all.sort { ($0.place.started, $0.place.call.uuid) > ($1.place.started, $1.place.call.uuid) }
     // Below the place to which both books were read, a row may be missing.
     let floor = max(bound?.started ?? Timestamp(microseconds: 0), recordedBound ?? Timestamp(microseconds: 0))

@@ -31,7 +31,14 @@ package enum Files {
 
   /// Creates or replaces a file that only its owner can read.
   package static func writePrivate(_ path: String, _ bytes: [UInt8]) throws(FileError) {
-    let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    try write(path, bytes, O_TRUNC)
+  }
+
+  /// Behind what is there already; the file is readable by the owner alone.
+  package static func append(_ path: String, _ bytes: [UInt8]) throws(FileError) { try write(path, bytes, O_APPEND) }
+
+  private static func write(_ path: String, _ bytes: [UInt8], _ mode: Int32) throws(FileError) {
+    let file = open(path, O_WRONLY | O_CREAT | mode | O_CLOEXEC, 0o600)
     guard file >= 0 else { throw FileError(path: path, code: errno) }
     defer { close(file) }
     guard Glibc.write(file, bytes, bytes.count) == bytes.count else { throw FileError(path: path, code: errno) }

@@ -37,6 +37,8 @@ package final class ThreeCXWorld {
   package var faults = Faults()
   /// Told each frame's text; set by whoever has the socket.
   package var onFrame: @LoopActor ([UInt8]) -> Void = { _ in }
+  /// Told every change as it is, whatever befalls its frame.
+  package var onChange: @LoopActor (Part, _ isRemoval: Bool) -> Void = { _, _ in }
   package private(set) var lostFrames = 0
   private var random: SeededRandom
   private var lastID: Int
@@ -106,6 +108,7 @@ package final class ThreeCXWorld {
   // MARK: Frames
 
   private func tell(_ part: Part, isRemoval: Bool) {
+    onChange(part, isRemoval)
     sequence += 1
     var json = JSONWriter()
     json.object { json in

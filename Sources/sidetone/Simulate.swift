@@ -9,10 +9,10 @@ extension Sidetone {
   static let simulate = Command(
     name: "simulate", summary: "be a PBX: an AMI server with calls of its own, or playing a recording",
     usage:
-      "simulate 3cx [--listen ADDR] [--user ID] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] [--drop P] [--double P] [--swap P] [--close-every S] [--revoke-every S] [--restart-every S] [--token-secs S] [--clock-ahead S] [--no-call-control] [--no-xapi] | simulate asterisk [--listen ADDR] [--user NAME] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] | simulate asterisk --play FILE [--speed X]",
+      "simulate 3cx [--listen ADDR] [--user ID] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] [--drop P] [--double P] [--swap P] [--close-every S] [--revoke-every S] [--restart-every S] [--token-secs S] [--clock-ahead S] [--cdr-sql FILE] [--no-call-control] [--no-xapi] | simulate asterisk [--listen ADDR] [--user NAME] [--secret-file FILE] [--rate R] [--seed S] [--calls N] [--pace P] | simulate asterisk --play FILE [--speed X]",
     options: [
       "listen", "user", "secret-file", "rate", "seed", "calls", "pace", "play", "speed", "drop", "double", "swap",
-      "close-every", "revoke-every", "restart-every", "token-secs", "clock-ahead",
+      "close-every", "revoke-every", "restart-every", "token-secs", "clock-ahead", "cdr-sql",
     ].map { .value($0) } + [.flag("no-call-control"), .flag("no-xapi")]
   ) { arguments in
     switch try arguments.operand(0, "which PBX") {

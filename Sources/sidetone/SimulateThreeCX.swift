@@ -25,10 +25,20 @@ extension Sidetone {
       throw UsageError(description: "--listen needs address:port")
     }
     try server.listen(at: place)
+    try writeRecords(of: world, to: arguments["cdr-sql"])
     server.work(try work(arguments, seed))
     Files.print("ready http://127.0.0.1:\(server.port)")
     return await untilSignal()
   }
+
+  /// Statements for psql, in a file that grows as calls end.
+  @LoopActor private static func writeRecords(of world: ThreeCXWorld, to path: String?) throws {
+    guard let path else { return }
+    try Files.writePrivate(path, Array(ThreeCXRecords.schema.utf8))
+    kept = ThreeCXRecords(world) { statement in try? Files.append(path, Array(statement.utf8)) }
+  }
+
+  @LoopActor private static var kept: ThreeCXRecords?
 
   private static func work(_ arguments: Arguments, _ seed: UInt64) throws -> ThreeCXServer.Work {
     var work = ThreeCXServer.Work()

@@ -119,6 +119,35 @@ import Testing
     #expect(second?.contains("sha256") == false)
   }
 
+  /// The simulated PBX writes its own records; what the agent heard over a bad socket is held against them.
+  @Test func nothingThatThePBXRecordedIsMissing() throws {
+    let path = TemporaryDirectory.make() + "/cdr.sql"
+    let address = try Self.records()
+    let stage = try ThreeCXStage(
+      "--rate", "30", "--pace", "0.05", "--calls", "60", "--drop", "0.02", "--close-every", "0.7", "--cdr-sql", path,
+      more: "database_url = \(address.reveal())")
+    var (begun, ended): (Set<String>, Set<String>) = ([], [])
+    _ = Client.event(stage.agent.port, key: stage.key) { text in
+      guard let json = try? JSONValue(parsing: Array(text.utf8)), let subject = json["subject"]?.string,
+        subject.hasPrefix("call/")
+      else { return false }
+      begun.insert(subject)
+      if json["type"]?.string == "call.ended" { ended.insert(subject) }
+      return begun.count > 40 && begun == ended
+    }
+    stage.pbx.kill(SIGTERM)
+    let script = try String(contentsOfFile: path, encoding: .utf8)
+    // Ended long enough ago to be compared.
+    try PBXFixture.run(
+      "DROP TABLE cdroutput;" + script + "UPDATE cdroutput SET cdr_ended_at = cdr_ended_at - interval '25 seconds'",
+      at: address)
+    let calls = Set(script.split(separator: "\n").compactMap { $0.split(separator: ", ").dropFirst().first }).count - 1
+    let first = try stage.tell("reconcile")
+    let second = try stage.tell("reconcile")
+    print("\(calls) recorded, \(begun.count) heard; first: \(first.split(separator: "\n").last ?? "")")
+    #expect(second.contains(" 0 missed, 0 completed"), "\(second)")
+  }
+
   /// By the server's own log: the agent asks and does nothing else.
   @Test func theServerSeesNothingButQuestions() throws {
     let server = try PostgresServer(isLogging: true)
