@@ -146,7 +146,8 @@ package final class Agent {
   }
 
   private func makeThreeCX(_ pipeline: Pipeline) throws -> any CallCommands {
-    let source = try ThreeCXSource(config.threecx, outlet: pipeline, health: health, metrics: metrics)
+    let source = try ThreeCXSource(
+      config.threecx, epoch: pipeline.board.epoch, outlet: pipeline, health: health, metrics: metrics)
     self.source = source
     pipeline.onLoss = { [unowned source] in source.reconnect() }
     return ThreeCXCommands(source) { [unowned pipeline] group, request in pipeline.expect(group, request) }

@@ -35,6 +35,8 @@ final class Completeness {
 
   /// Records of calls that ended less than this many seconds ago may still be on their way.
   private static let delay = 20.0
+  /// A call that nobody heard is taken from the records when nothing of it ended for this many seconds.
+  private static let quiet = 60.0
   private static let period: Duration = .seconds(60)
   private static let overlap = 900.0
 
@@ -72,9 +74,11 @@ final class Completeness {
     let partners = CDRMatch.partners(of: recorded, among: heard)
     for (one, partner) in zip(recorded, partners) {
       guard let match = partner.map({ heard[$0] }) else {
-        report.missing.append(one)
+        if isOver(one, at: now) { report.missing.append(one) }
         continue
       }
+      // One that goes on is compared when it has ended.
+      guard match.isEnded else { continue }
       let differences = RecordedCalls.differences(match, one)
       if !differences.isEmpty { report.differing.append((match, differences)) }
       if let event = records.update(match, by: one) { tell([event]) }
@@ -95,6 +99,12 @@ final class Completeness {
       tell([records.event(of: await database.withFile(recording, in: recordingsFolder), in: call)])
     }
     if told.count > 10_000 { told = [] }
+  }
+
+  /// Every leg has an end, and the last one was long enough ago that no further leg is on its way.
+  private func isOver(_ call: Call, at now: Timestamp) -> Bool {
+    guard let endedAt = call.endedAt, call.legs.allSatisfy({ $0.endedAt != nil }) else { return false }
+    return now.seconds(since: endedAt) >= Self.quiet
   }
 
   private func finish(_ report: Report) {

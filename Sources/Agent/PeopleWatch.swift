@@ -50,8 +50,8 @@ final class PeopleWatch {
     if lastVoicemail == nil {
       lastVoicemail = try await database.lastVoicemail(before: Timestamp.now().adding(seconds: -Self.lookBack))
     }
-    guard let last = lastVoicemail, let found = try await database.voicemails(after: last), !isStopped else { return }
-    pipeline.tell(found.map { records.event(of: $0.voicemail, key: String($0.id), at: $0.createdAt) })
-    lastVoicemail = found.last?.id ?? last
+    guard let last = lastVoicemail, let more = try await database.voicemails(after: last), !isStopped else { return }
+    pipeline.tell(more.found.map { records.event(of: $0.voicemail, key: String($0.id), at: $0.createdAt) })
+    lastVoicemail = more.last
   }
 }

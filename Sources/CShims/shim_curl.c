@@ -175,7 +175,10 @@ shim_transfer *shim_curl_begin(
   } else {
     set_request(transfer, options);
   }
-  api.multi_add_handle(multi, transfer->easy);
+  if (api.multi_add_handle(multi, transfer->easy) != CURLM_OK) {
+    shim_curl_finish(multi, transfer);
+    return NULL;
+  }
   return transfer;
 }
 

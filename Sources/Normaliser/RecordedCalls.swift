@@ -49,7 +49,9 @@ package struct RecordedCalls {
     if let disposition = recorded.disposition { (call.disposition, call.reason) = (disposition, recorded.reason) }
     call.answeredBy = recorded.answeredBy ?? heard.answeredBy
     call.externalIDs["call_history_id"] = recorded.externalIDs["call_history_id"]
-    return event(.updated, call, at: heard.endedAt ?? heard.startedAt, 4)
+    // What is learnt later is another event.
+    let content = [call.did, call.disposition?.rawValue, call.answeredBy?.id, call.queue].map { $0 ?? "" }
+    return event(.updated, call, at: heard.endedAt ?? heard.startedAt, 4, content.joined(separator: " "))
   }
 
   /// A message that stands in the records.
@@ -74,10 +76,12 @@ package struct RecordedCalls {
       call: call, isInferred: false)
   }
 
-  private func event(_ kind: CallEvent.Kind, _ call: Call, at time: Timestamp, _ ordinal: Int) -> CallEvent {
+  private func event(_ kind: CallEvent.Kind, _ call: Call, at time: Timestamp, _ ordinal: Int, _ content: String = "")
+    -> CallEvent
+  {
     let id = Identity.event(
       source: source, epoch: "", key: call.externalIDs["call_history_id"] ?? call.id.description, type: kind.type,
-      participant: "cdr", ordinal: ordinal, firstSeen: call.startedAt)
+      participant: "cdr" + content, ordinal: ordinal, firstSeen: call.startedAt)
     return CallEvent(
       id: id, source: source, tenant: tenant, occurredAt: time, kind: kind, call: call, isInferred: true)
   }

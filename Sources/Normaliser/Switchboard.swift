@@ -30,7 +30,8 @@ package struct Switchboard {
   var mailboxes: [String: Int] = [:]
   var agentStates: [String: String] = [:]
   var extensionStates: [String: String] = [:]
-  var epoch = ""
+  /// Names the PBX's run, where it is known.
+  package internal(set) var epoch = ""
   var generation = 0
   var isLinkUp = false
   var linkLostAt: Timestamp?

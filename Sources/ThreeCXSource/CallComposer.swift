@@ -17,11 +17,17 @@ package struct CallComposer: Sendable {
   private var now = Timestamp(microseconds: 0)
   private var moment = Moment(nanoseconds: 0)
   private var isInferring = false
+  /// How often a participant's channel was told to end while its call goes on.
+  private var ended: [Participant.Key: (count: Int, call: Int)] = [:]
+  /// Who was called by somebody who may be seen and was not yet: since when.
+  private var postponed: [Participant.Key: Moment] = [:]
 
   /// Why somebody left while the caller is still there shows a little later: an answer elsewhere, a transfer.
   static let patience: Duration = .milliseconds(250)
   /// An outside caller whom nobody is rung for may be on the way to somebody else.
-  static let linePatience: Duration = .milliseconds(1500)
+  static let linePatience: Duration = .milliseconds(2200)
+  /// Between the agents that a queue tries one after the other, where the queue itself may not be seen.
+  static let wavePatience: Duration = .seconds(8)
 
   /// - Parameter epoch: names the PBX's run, whose ids begin again with the next.
   package init(epoch: String) { self.epoch = epoch }
@@ -60,7 +66,15 @@ package struct CallComposer: Sendable {
     tell(.inferring(true))
     isInferring = true
     // Who came is taken first: a call whose people all changed unseen is still one call.
+    // All are known before the first is composed: who called whom shows in both.
+    let fresh = all.filter { parts[$0.key] == nil }
+    for part in fresh {
+      parts[part.key] = part
+      highestCall = max(highestCall, part.callID)
+    }
+    for part in fresh { compose(part) }
     for part in all { take(part) }
+    composePostponed(after: .zero)
     let present = Set(all.map(\.key))
     for key in parts.keys.sorted() where !present.contains(key) { remove(key) }
     settle(all: isFirst)
@@ -135,7 +149,8 @@ package struct CallComposer: Sendable {
 
   /// The same id, and a call that has nothing to do with the former: the id was given out again unseen.
   private func isAnother(_ part: Participant, _ before: Participant) -> Bool {
-    part.callID != before.callID && (part.status != .connected || before.status != .connected)
+    // One that named no call at first has found its own.
+    before.callID >= 0 && part.callID != before.callID && (part.status != .connected || before.status != .connected)
   }
 
   private mutating func remove(_ key: Participant.Key, isCertain: Bool = false) {
@@ -165,11 +180,40 @@ package struct CallComposer: Sendable {
       serve(part, &call)
     } else if role(of: part, in: call) == .caller {
       composeCaller(part, &call)
+    } else if isPostponed(part, call) {
+      return
     } else {
       composeCallee(part, &call)
     }
     conversations[part.callID] = call
     resolve(part.callID)
+    for key in postponed.keys.sorted() {
+      if let other = parts[key], other.callID == part.callID, other.partyDN == part.key.dn {
+        postponed[key] = nil
+        compose(other)
+      }
+    }
+  }
+
+  /// The caller's own part is on its way: a quarter of a second is given to it.
+  private mutating func isPostponed(_ part: Participant, _ call: Conversation) -> Bool {
+    guard !isInferring, part.partyKind == .person, kinds[part.partyDN] == .person, call.index(of: part.key) == nil,
+      !call.everybody.contains(where: { $0.dn == part.partyDN }), call.caller == nil
+    else { return false }
+    if let since = postponed[part.key] { return moment - since < Self.patience }
+    postponed[part.key] = moment
+    return true
+  }
+
+  private mutating func composePostponed(after patience: Duration) {
+    for (key, since) in postponed.sorted(by: { $0.key < $1.key }) where moment - since >= patience {
+      guard let part = parts[key] else {
+        postponed[key] = nil
+        continue
+      }
+      compose(part)
+      postponed[key] = nil
+    }
   }
 
   private func isService(_ part: Participant) -> Bool {
@@ -219,7 +263,15 @@ package struct CallComposer: Sendable {
       guard !target.isEmpty, call.service == nil else { return }
       let isSeen = parts.values.contains { $0.callID == part.callID && $0.key.dn == part.partyDN && $0.key != part.key }
       if isSeen || kinds[part.partyDN] == .person { return connectIfBothUp(&call) }
-      let line = ensureLine(isLine ? "trunk.\(part.partyDN)" : part.partyDN, target, .callee, &call)
+      let name = isLine ? "trunk.\(part.partyDN)" : part.partyDN
+      if call.index(ofLine: "\(name)/\(target)") == nil {
+        // The caller speaks of somebody else now.
+        takeOut(
+          call.channels.filter { $0.role == .callee && $0.key == nil }.map { ($0, $0.isUp ? "ANSWER" : "CANCEL", 16) },
+          of: &call)
+      }
+      let index = call.index(of: part.key) ?? index
+      let line = ensureLine(name, target, .callee, &call)
       dial(line, from: index, isLine ? "\(target)@trunk.\(part.partyDN)" : target, &call)
       ring(line, &call)
       if part.status == .connected {
@@ -232,12 +284,14 @@ package struct CallComposer: Sendable {
   /// Whoever is beyond the PBX, or at an extension that may not be seen, and called this participant.
   private mutating func callerLine(of part: Participant, _ call: inout Conversation) -> Int? {
     if let seen = call.channels.firstIndex(where: { $0.key?.dn == part.partyDN && $0.role == .caller }) { return seen }
-    if part.partyKind == .person, kinds[part.partyDN] == .person { return call.caller }
+    if part.partyKind == .person, kinds[part.partyDN] == .person, let caller = call.caller { return caller }
     if part.partyDN.isEmpty, part.partyNumber.isEmpty { return call.caller }
     let isLine = part.partyKind == .line
-    let number = isLine ? part.partyNumber : part.partyDN
     if !isLine, part.partyKind != .person, let caller = call.caller { return caller }
-    let name = isLine ? "trunk.\(part.partyDN)" : part.partyDN
+    // Behind a queue, a menu or a route point the number says who it is.
+    let isNumbered = part.partyKind != .person && part.partyKind != .unknown && !part.partyNumber.isEmpty
+    let number = isLine || isNumbered ? part.partyNumber : part.partyDN
+    let name = isLine ? "trunk.\(part.partyDN)" : isNumbered ? part.partyNumber : part.partyDN
     if let known = call.index(ofLine: "\(name)/\(number)") { return known }
     adopt("\(name)/\(number)", of: part, &call)
     return ensureLine(name, number, .caller, &call, exten: part.did, callerName: part.partyName)
@@ -254,6 +308,7 @@ package struct CallComposer: Sendable {
     let isNew = call.index(of: part.key) == nil
     let index = ensure(part.key, .callee, &call) { $0.state = .down }
     if isNew {
+      leaveIfOverflown(part, caller, &call)
       let agentOf = queueOf(part) ?? (call.wasDequeued ? nil : call.queue)
       if let agentOf, let caller {
         queue(agentOf, caller, &call)
@@ -270,6 +325,15 @@ package struct CallComposer: Sendable {
     bringUp(index, &call)
     if let caller, call.channels[caller].key == nil { bringUp(caller, &call) }
     connectIfBothUp(&call)
+  }
+
+  /// The queue let the caller go to somebody who does not ring for it.
+  private mutating func leaveIfOverflown(_ part: Participant, _ caller: Int?, _ call: inout Conversation) {
+    guard let queue = call.queue, let caller, !call.wasDequeued, call.isQueueSeen, queueOf(part) == nil,
+      !parts.values.contains(where: { $0.callID == call.id && kinds[$0.key.dn] == .queue })
+    else { return }
+    call.wasDequeued = true
+    tell(.queueLeft(call.channels[caller].facts, queue: queue))
   }
 
   /// A queue that this telephone rings for, where the participant names it.
@@ -289,7 +353,7 @@ package struct CallComposer: Sendable {
       let from = caller.map { call.channels[$0].facts }
       tell(.dialEnded(from: from, to: call.channels[index].facts, status: "FORWARDED", forward: part.key.dn))
     }
-    if part.onBehalfOfKind == .person, part.onBehalfOf != part.key.dn,
+    if caller != nil, part.onBehalfOfKind == .person, part.onBehalfOf != part.key.dn,
       !call.everybody.contains(where: { $0.dn == part.onBehalfOf }),
       call.forwarded.insert("\(part.onBehalfOf)>\(part.key.dn)").inserted
     {
@@ -366,7 +430,10 @@ package struct CallComposer: Sendable {
     var facts = call.channels[caller].facts
     facts.exten = id
     tell(.applicationFound(facts, name: name, data: data))
-    for other in rung { tell(.hungUp(other.facts, cause: 19), at: other.goneAt) }
+    for other in rung {
+      tell(.hungUp(other.facts, cause: 19), at: other.goneAt)
+      noteEnd(of: other, in: call)
+    }
   }
 
   private mutating func queue(_ name: String, _ caller: Int, _ call: inout Conversation) {
@@ -375,6 +442,12 @@ package struct CallComposer: Sendable {
     (call.queue, call.wasDequeued) = (name, false)
     if !call.channels[caller].isUp { bringUp(caller, &call) }
     tell(.queueJoined(call.channels[caller].facts, queue: name, position: nil))
+    // Who rings already rings for it.
+    for index in call.channels.indices where call.channels[index].role == .callee && !call.channels[index].isUp {
+      call.channels[index].isForAgent = true
+      tell(
+        .agentCalled(caller: call.channels[caller].facts, agent: call.channels[index].facts, queue: name))
+    }
   }
 
   // MARK: Channels
@@ -389,8 +462,9 @@ package struct CallComposer: Sendable {
       }
       return known
     }
+    let again = ended[key].map { "~\($0.count)" } ?? ""
     var facts = ChannelFacts(
-      id: channel(key), group: call.group, name: "3CX/\(key.dn)-\(key.id)", number: key.dn)
+      id: channel(key) + again, group: call.group, name: "3CX/\(key.dn)-\(key.id)", number: key.dn)
     fill(&facts)
     call.channels.append(Conversation.Channel(facts: facts, role: role, key: key))
     if role == .caller { tell(.channel(facts)) }
@@ -436,7 +510,7 @@ package struct CallComposer: Sendable {
   private mutating func connectIfBothUp(_ call: inout Conversation) {
     guard let caller = call.caller, call.channels[caller].goneAt == nil, let callee = call.talking.last else { return }
     bringUp(caller, &call)
-    if call.channels[callee].isForAgent, let name = call.queue, !call.wasDequeued {
+    if let name = call.queue, !call.wasDequeued {
       call.wasDequeued = true
       tell(
         .agentConnected(
@@ -478,9 +552,18 @@ package struct CallComposer: Sendable {
 
   /// A queue whose participant was seen and is gone, with nobody left: the caller gave up before the agents stopped.
   private mutating func abandonIfLeft(_ call: inout Conversation) {
-    guard let queue = call.queue, !call.wasDequeued, call.isQueueSeen, let caller = call.caller,
-      !parts.values.contains(where: { $0.callID == call.id && $0.status == .connected })
-    else { return }
+    guard let queue = call.queue, !call.wasDequeued, call.isQueueSeen, let caller = call.caller else { return }
+    let isServed = parts.values.contains {
+      $0.callID == call.id && ($0.status == .connected || kinds[$0.key.dn] == .queue)
+    }
+    guard !isServed else {
+      call.unservedSince = nil
+      return
+    }
+    let since = call.unservedSince ?? moment
+    call.unservedSince = since
+    let isEmpty = !parts.values.contains { $0.callID == call.id }
+    guard isEmpty || isInferring || moment - since >= Self.linePatience else { return }
     call.wasDequeued = true
     tell(.queueAbandoned(call.channels[caller].facts, queue: queue, waitSeconds: nil))
   }
@@ -504,7 +587,8 @@ package struct CallComposer: Sendable {
     let leaving = call.channels.compactMap { channel -> Leaving? in
       guard let since = channel.goneMoment, channel.role == .caller || channel.key == nil else { return nil }
       let isLine = channel.key == nil && channel.role == .caller
-      if isLine, !isForced, moment - since < Self.linePatience { return nil }
+      let patience = call.queue != nil && !call.wasDequeued && !call.isQueueSeen ? Self.wavePatience : Self.linePatience
+      if isLine, !isForced, moment - since < patience { return nil }
       return isLine && hasParts ? nil : (channel, channel.isUp ? "ANSWER" : "CANCEL", 16)
     }
     takeOut(leaving, of: &call)
@@ -522,6 +606,7 @@ package struct CallComposer: Sendable {
   private mutating func takeOut(_ leaving: [Leaving], of call: inout Conversation) {
     for (channel, status, cause) in leaving {
       end(channel, because: status, cause, &call)
+      noteEnd(of: channel, in: call)
       call.channels.removeAll { $0.facts.id == channel.facts.id }
       call.remember(channel)
     }
@@ -532,7 +617,9 @@ package struct CallComposer: Sendable {
   ) {
     let time = channel.goneAt ?? now
     if isInferring, channel.goneAt == now { return tell(.vanished(id: channel.facts.id), at: time) }
-    if channel.role == .caller, let queue = call.queue, !call.wasDequeued {
+    if channel.role == .caller, let queue = call.queue, !call.wasDequeued,
+      !parts.values.contains(where: { $0.callID == call.id })
+    {
       call.wasDequeued = true
       tell(.queueAbandoned(channel.facts, queue: queue, waitSeconds: nil), at: time)
     }
@@ -546,8 +633,17 @@ package struct CallComposer: Sendable {
     tell(.hungUp(channel.facts, cause: cause), at: time)
   }
 
+  /// A channel that was told to end comes back under another name, should its participant show again.
+  private mutating func noteEnd(of channel: Conversation.Channel, in call: Conversation) {
+    if let key = channel.key { ended[key] = ((ended[key]?.count ?? 0) + 1, call.id) }
+  }
+
   private mutating func settle(all isForced: Bool) {
-    for id in conversations.keys.sorted() { resolve(id, isForced: isForced) }
+    composePostponed(after: Self.patience)
+    if !ended.isEmpty { ended = ended.filter { conversations[$0.value.call] != nil } }
+    for id in conversations.keys.sorted() where isForced || conversations[id]?.isUnsettled == true {
+      resolve(id, isForced: isForced)
+    }
   }
 
   // MARK: Moves

@@ -53,7 +53,8 @@ package struct CallControlSession: Sendable {
   static let lineLimit = 500
   /// Frames that arrive swapped are given this long to come.
   private static let gapPatience: Duration = .milliseconds(300)
-  private static let snapshotPatience: Duration = .seconds(20)
+  /// Longer than a request may take with a new token and once more.
+  private static let snapshotPatience: Duration = .seconds(60)
 
   /// - Parameters: how often all is compared, while there are calls and while there are none.
   package init(livePeriod: Duration, idlePeriod: Duration) {
@@ -174,7 +175,7 @@ package struct CallControlSession: Sendable {
 
   /// Frames are numbered; a number that stays out means that one was lost.
   private mutating func count(_ sequence: Int64?, at now: Moment) -> [Effect] {
-    guard let sequence else { return [] }
+    guard let sequence, (0..<(1 << 62)).contains(sequence) else { return [] }
     guard let expected = nextSequence else {
       nextSequence = sequence &+ 1
       return []

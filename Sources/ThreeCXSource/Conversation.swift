@@ -31,12 +31,17 @@ struct Conversation: Sendable {
   var wasDequeued = false
   /// The queue's own participant is or was there.
   var isQueueSeen = false
+  /// Nobody of the queue and no agent is there any more: since when.
+  var unservedSince: Moment?
   var forwarded: Set<String> = []
   var service: String?
   /// Participants that are gone, newest last: somebody may turn out to have been handed over by one.
   private(set) var former: [(dn: String, facts: ChannelFacts)] = []
 
   init(id: Int, group: String) { (self.id, self.group) = (id, group) }
+
+  /// Something of it is told later.
+  var isUnsettled: Bool { unservedSince != nil && !wasDequeued || channels.contains { $0.goneMoment != nil } }
 
   mutating func remember(_ channel: Channel) {
     guard let dn = channel.key?.dn else { return }

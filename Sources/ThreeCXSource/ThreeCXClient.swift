@@ -23,8 +23,8 @@ package final class ThreeCXClient {
   package var tokenRequests: Int { broker.requests }
 
   /// - Parameter path: with its query, escaped.
-  package func get(_ path: String) async throws(ThreeCXFault) -> JSONValue {
-    try Self.json(try await send("GET", path, nil))
+  package func get(_ path: String, within span: Duration = .seconds(15)) async throws(ThreeCXFault) -> JSONValue {
+    try Self.json(try await send("GET", path, nil, within: span))
   }
 
   package func post(_ path: String, _ body: (inout JSONWriter) -> Void) async throws(ThreeCXFault) -> JSONValue {
@@ -35,10 +35,12 @@ package final class ThreeCXClient {
   }
 
   /// Any answer with a status of 200 to 299.
-  package func send(_ method: String, _ path: String, _ body: [UInt8]?) async throws(ThreeCXFault) -> ClientResponse {
+  package func send(_ method: String, _ path: String, _ body: [UInt8]?, within span: Duration = .seconds(15))
+    async throws(ThreeCXFault) -> ClientResponse
+  {
     for attempt in 1...2 {
       let token = try await broker.token()
-      let answer = try await perform(method, path, body, token)
+      let answer = try await perform(method, path, body, token, span)
       if let version = answer.header("x-3cx-version") { self.version = version }
       if answer.status == 401, attempt == 1 {
         broker.refused(token)
@@ -50,10 +52,11 @@ package final class ThreeCXClient {
     throw .status(401, "", "the token is not accepted")
   }
 
-  private func perform(_ method: String, _ path: String, _ body: [UInt8]?, _ token: Secret<String>)
+  private func perform(_ method: String, _ path: String, _ body: [UInt8]?, _ token: Secret<String>, _ span: Duration)
     async throws(ThreeCXFault) -> ClientResponse
   {
     var request = request(method, path, token)
+    request.timeout = span
     if let body {
       request.body = body
       request.headers.append(("Content-Type", "application/json"))

@@ -120,7 +120,7 @@ package final class ThreeCXCommands {
   /// The participant behind a leg; nil for a line that has none.
   private static func key(_ leg: Leg) -> (dn: String, id: Int)? {
     let parts = leg.id.split(separator: "/")
-    guard parts.count == 3, let id = Int(parts[2]) else { return nil }
+    guard parts.count == 3, let id = Int(parts[2].prefix { $0 != "~" }) else { return nil }
     return (String(parts[1]), id)
   }
 

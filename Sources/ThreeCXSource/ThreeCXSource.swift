@@ -33,8 +33,10 @@ package final class ThreeCXSource: PBXSource {
   private var isStopped = false
   private var lastPing = Moment.now()
   private var frames = FrameLog()
+  private var snapshotFailures = 0
   /// In use while Call Control is not allowed.
   private var list: ActiveCallsBoard?
+  private var listRun = 0
   private let frameCount: Metric
   private let snapshotCount: Metric
   private let fetchCount: Metric
@@ -45,11 +47,14 @@ package final class ThreeCXSource: PBXSource {
   private static let refusalPause: Duration = .seconds(30)
 
   /// Throws where libcurl is missing.
-  package init(_ config: ThreeCXConfig, outlet: any SourceOutlet, health: HealthBoard, metrics: MetricRegistry) throws {
+  /// - Parameter epoch: the PBX's run as the journal's open calls have it; empty where it is not known.
+  package init(
+    _ config: ThreeCXConfig, epoch: String, outlet: any SourceOutlet, health: HealthBoard, metrics: MetricRegistry
+  ) throws {
     (self.config, self.outlet, self.health) = (config, outlet, health)
     client = try ThreeCXClient(config)
     session = Self.freshSession(config)
-    composer = CallComposer(epoch: "1")
+    composer = CallComposer(epoch: epoch.isEmpty ? "1" : epoch)
     backoff = Backoff(cap: .seconds(5), quietSpell: .seconds(30))
     frameCount = metrics.counter("sidetone_threecx_frames_total", "Frames of the 3CX's Call Control socket")
     snapshotCount = metrics.counter("sidetone_threecx_snapshots_total", "Comparisons with all that the 3CX shows")
@@ -125,7 +130,7 @@ package final class ThreeCXSource: PBXSource {
   }
 
   private func opened(_ socket: WebSocketSession, _ attempt: Int) {
-    self.socket = socket
+    (self.socket, snapshotFailures) = (socket, 0)
     lastPing = Moment.now()
     session = Self.freshSession(config)
     socket.receive { [weak self] message in
@@ -135,6 +140,8 @@ package final class ThreeCXSource: PBXSource {
       guard let self, attempt == self.attempt else { return }
       ended(ThreeCXCondition.unreachable, "the socket closed: \(code) \(reason)")
     }
+    // What came with the handshake may have closed it.
+    guard attempt == self.attempt else { return }
     perform(session.opened(at: Moment.now()))
   }
 
@@ -179,22 +186,24 @@ package final class ThreeCXSource: PBXSource {
 
   private func beginList() {
     list = ActiveCallsBoard(epoch: composer.epoch)
+    listRun += 1
     readList(isFirst: true, queues: nil, failures: 0)
   }
 
   private func readList(isFirst: Bool, queues: Set<String>?, failures: Int) {
+    let run = listRun
     LoopActor.begin { [self] in
       // Bounded requests; each way on leads to the next reading, until Call Control works or the link is stopped.
       let xapi = XAPI(client)
       do throws(ThreeCXFault) {
         let queues = if let queues { queues } else { try await xapi.queues() }
         let calls = try await xapi.activeCalls()
-        guard list != nil, !isStopped else { return }
+        guard list != nil, run == listRun, !isStopped else { return }
         if isFirst { listCameUp() }
         observe(list?.apply(calls, queues: queues, isFirst: isFirst, time: Timestamp.now()) ?? [])
         readListLater(.milliseconds(calls.isEmpty ? 2000 : 1000), isFirst: false, queues: queues, failures: 0)
       } catch {
-        guard list != nil, !isStopped else { return }
+        guard list != nil, run == listRun, !isStopped else { return }
         let isDown = failures >= 2 && isUp
         if isDown { listWentDown(error) }
         // From the start again once it had been given up.
@@ -205,8 +214,9 @@ package final class ThreeCXSource: PBXSource {
   }
 
   private func readListLater(_ pause: Duration, isFirst: Bool, queues: Set<String>?, failures: Int) {
+    let run = listRun
     LoopActor.loop.after(pause) { [weak self] in
-      guard let self, list != nil, !isStopped else { return }
+      guard let self, list != nil, run == listRun, !isStopped else { return }
       readList(isFirst: isFirst, queues: queues, failures: failures)
     }
   }
@@ -273,6 +283,7 @@ package final class ThreeCXSource: PBXSource {
     if list != nil {
       // The calls go on under their numbers; channels that only the list spoke of go when the floor is told.
       list = nil
+      composer = CallComposer(epoch: composer.epoch)
       observe([Observation(at: Timestamp.now(), .snapshotBegan)])
     }
     if isFirst { cameUp() }
@@ -307,8 +318,11 @@ package final class ThreeCXSource: PBXSource {
 
   private func ask(_ key: Participant.Key) async -> CallControlSession.Answer {
     do throws(ThreeCXFault) {
-      let json = try await client.get("/callcontrol/\(Escaping.percent(key.dn))/participants/\(key.id)")
-      return Participant(json, dn: key.dn).map { .found($0) } ?? .notThere
+      let path = "/callcontrol/\(Escaping.percent(key.dn))/participants/\(key.id)"
+      // All that was told after it waits for this answer.
+      let json = try await client.get(path, within: .seconds(3))
+      // An answer that cannot be read says nothing; the snapshot decides.
+      return Participant(json, dn: key.dn).map { .found($0) } ?? .failed
     } catch {
       if case .status(404, _, _) = error { return .notThere }
       return .failed
@@ -321,13 +335,16 @@ package final class ThreeCXSource: PBXSource {
     LoopActor.begin { [self] in
       // One bounded request; without an answer the session asks again.
       do throws(ThreeCXFault) {
-        let states = (try await client.get("/callcontrol").array ?? []).compactMap { DNState($0) }
+        guard let list = try await client.get("/callcontrol").array else { throw .garbage("/callcontrol is no list") }
         guard attempt == self.attempt else { return }
+        let states = list.compactMap { DNState($0) }
+        snapshotFailures = 0
         kinds = Dictionary(states.map { ($0.dn, $0.kind) }) { first, _ in first }
         perform(session.snapshot(states, at: Moment.now()))
       } catch {
         guard attempt == self.attempt else { return }
-        if isUp {
+        snapshotFailures += 1
+        if isUp, list == nil, snapshotFailures <= 3 {
           perform(session.snapshot(nil, at: Moment.now()))
         } else {
           ended(ThreeCXCondition.of(error), error.description)

@@ -52,7 +52,9 @@ final class TokenBroker {
       (failure, failures) = (nil, 0)
     } catch {
       failures += 1
-      failure = (error, Moment.now() + .seconds(min(60, 1 << min(failures, 6))))
+      // Who is refused waits longer each time; a PBX that is down is asked again soon.
+      let longest = if case .refused = error { 60 } else { 4 }
+      failure = (error, Moment.now() + .seconds(min(longest, 1 << min(failures, 6))))
       result = .failure(error)
     }
     isFetching = false

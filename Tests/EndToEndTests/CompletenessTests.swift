@@ -139,7 +139,7 @@ import Testing
     let script = try String(contentsOfFile: path, encoding: .utf8)
     // Ended long enough ago to be compared.
     try PBXFixture.run(
-      "DROP TABLE cdroutput;" + script + "UPDATE cdroutput SET cdr_ended_at = cdr_ended_at - interval '25 seconds'",
+      "DROP TABLE cdroutput;" + script + "UPDATE cdroutput SET cdr_ended_at = cdr_ended_at - interval '90 seconds'",
       at: address)
     let calls = Set(script.split(separator: "\n").compactMap { $0.split(separator: ", ").dropFirst().first }).count - 1
     let first = try stage.tell("reconcile")

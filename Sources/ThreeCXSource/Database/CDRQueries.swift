@@ -78,7 +78,7 @@ extension CDRSchema {
   }
 
   static func leg(_ row: [SQLValue]) -> CDRLeg? {
-    guard row.count == 22, let started = row[3].time else { return nil }
+    guard row.count == 22, let started = row[3].time, row[1].text?.isEmpty == false else { return nil }
     func text(_ index: Int) -> String { row[index].text ?? "" }
     func side(_ start: Int) -> CDRLeg.Side {
       var side = CDRLeg.Side()

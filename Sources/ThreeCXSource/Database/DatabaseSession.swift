@@ -35,15 +35,20 @@ final class DatabaseSession: @unchecked Sendable {
   /// Tries each way until one works.
   func connect(_ targets: [DatabaseTarget]) throws(DatabaseFault) -> DatabaseFindings {
     var reasons: [String] = []
+    var blind: DatabaseTarget?
     for target in targets {
       do throws(PostgresError) {
         try open(target)
-        return findings
+        if findings.schema != nil { return findings }
+        // It may not see the records; another way may.
+        blind = blind ?? target
+        reasons.append("\(target.name): \(findings.schemaFault ?? "")")
       } catch {
         connection = nil
         reasons.append("\(target.name): \(error)")
       }
     }
+    if let blind, (try? open(blind)) != nil { return findings }
     throw DatabaseFault(kind: .noWay, description: reasons.joined(separator: "; "))
   }
 

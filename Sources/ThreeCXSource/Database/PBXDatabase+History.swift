@@ -50,11 +50,11 @@ extension PBXDatabase {
     async throws(DatabaseFault) -> Stretch
   {
     try await ask { session, schema throws(PostgresError) in
-      let newest = try session.rows(schema.newestLegs, [.int(upper + 1), .int(lower), .int(Int64(size))])
-        .compactMap(CDRSchema.leg)
+      let rows = try session.rows(schema.newestLegs, [.int(upper + 1), .int(lower), .int(Int64(size))])
+      let newest = rows.compactMap(CDRSchema.leg)
       guard let oldest = newest.last, let latest = newest.first else { return Stretch(reached: lower, isAtEnd: true) }
       var stretch = Stretch(reached: oldest.startedAt.microseconds + 1)
-      (stretch.walked, stretch.isAtEnd) = (newest.count, newest.count < size)
+      (stretch.walked, stretch.isAtEnd) = (rows.count, rows.count < size)
       stretch.calls = Set(newest.map(\.call))
       stretch.legs = try Self.legs(
         stretch.calls.subtracting(met), oldest.startedAt.microseconds - Self.longestCall,

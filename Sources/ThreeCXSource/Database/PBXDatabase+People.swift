@@ -46,8 +46,9 @@ extension PBXDatabase {
     }
   }
 
-  /// Messages with an id above `last`, oldest first, at most 200; nil where the role may not read them.
-  package func voicemails(after last: Int64) async throws(DatabaseFault) -> [RecordedVoicemail]? {
+  /// Messages with an id above `last`, oldest first, at most 200, and the last id that was looked at; nil where the role
+  /// may not read them.
+  package func voicemails(after last: Int64) async throws(DatabaseFault) -> (found: [RecordedVoicemail], last: Int64)? {
     let rows = try await ask { session, _ throws(PostgresError) -> [[SQLValue]]? in
       guard session.findings.readable.contains("s_voicemail") else { return nil }
       return try session.rows(
@@ -62,7 +63,7 @@ extension PBXDatabase {
         LIMIT 200
         """, [.int(last)])
     }
-    return rows?.compactMap(Self.voicemail)
+    return rows.map { rows in (rows.compactMap(Self.voicemail), rows.last?.first?.int ?? last) }
   }
 
   /// The id after which messages are from `time` on.
@@ -84,7 +85,8 @@ extension PBXDatabase {
     let voicemail = Voicemail(
       mailbox: mailbox, caller: row[2].text.flatMap { $0.isEmpty ? nil : $0 }, new: Int(row[6].int ?? 0),
       duration: duration, reference: row[5].text)
-    return RecordedVoicemail(id: id, createdAt: time(row[4].text ?? "") ?? .now(), voicemail: voicemail)
+    return RecordedVoicemail(
+      id: id, createdAt: time(row[4].text ?? "") ?? Timestamp(microseconds: id), voicemail: voicemail)
   }
 
   /// `20261101120000.25`, UTC.

@@ -18,12 +18,12 @@ package struct CallControlFrame: Hashable, Sendable {
   package let isRemoval: Bool
   package let entity: Entity
 
-  /// Nil for what is no frame or of a kind that says nothing of calls: DTMF, prompts, answers.
+  /// Nil for what is no frame. One that says nothing of calls (DTMF, prompts, answers) is counted all the same.
   package init?(_ bytes: [UInt8]) {
-    guard let json = try? JSONValue(parsing: bytes), let event = json["event"], let kind = event["event_type"]?.int,
-      kind == 0 || kind == 1, let path = event["entity"]?.string
+    guard let json = try? JSONValue(parsing: bytes), let event = json["event"], let kind = event["event_type"]?.int
     else { return nil }
-    (sequence, isRemoval, entity) = (json["sequence"]?.int, kind == 1, Self.entity(path))
+    (sequence, isRemoval) = (json["sequence"]?.int, kind == 1)
+    entity = kind == 0 || kind == 1 ? event["entity"]?.string.map(Self.entity) ?? .other : .other
   }
 
   package init(sequence: Int64?, isRemoval: Bool, entity: Entity) {
