@@ -536,7 +536,9 @@ package struct CallComposer: Sendable {
     guard var call = conversations[id] else { return }
     let isAnswered = call.channels.contains { $0.role == .callee && $0.isUp && $0.goneAt == nil }
     let callers = call.channels.filter { $0.role == .caller }
-    let isCallerGone = callers.allSatisfy { $0.goneAt != nil }
+    // Between two agents of a queue that may not be seen, nobody is there, and the caller is.
+    let isWave = call.queue != nil && !call.wasDequeued && !call.isQueueSeen
+    let isCallerGone = callers.allSatisfy { $0.goneAt != nil && !(isWave && $0.key == nil) }
     let isForced = isForced || isCertain || isInferring
     abandonIfLeft(&call)
     let called = call.channels.compactMap { channel -> Leaving? in
@@ -562,8 +564,11 @@ package struct CallComposer: Sendable {
     }
     let since = call.unservedSince ?? moment
     call.unservedSince = since
+    // Gone with the agents who rang, he gave up; gone alone, he may be on the way to somebody else.
     let isEmpty = !parts.values.contains { $0.callID == call.id }
-    guard isEmpty || isInferring || moment - since >= Self.linePatience else { return }
+    let wasRung = call.channels.contains { $0.isForAgent }
+    let patience = isInferring || isEmpty && wasRung ? .zero : Self.linePatience
+    guard moment - since >= patience else { return }
     call.wasDequeued = true
     tell(.queueAbandoned(call.channels[caller].facts, queue: queue, waitSeconds: nil))
   }
@@ -653,12 +658,18 @@ package struct CallComposer: Sendable {
     guard var former = conversations[old], let index = former.index(of: key) else { return }
     var call = conversation(part.callID)
     var channel = former.channels.remove(at: index)
-    let target = channel.facts
+    let moved = channel.facts
     channel.facts.group = call.group
     channel.isBridged = false
     tell(.channel(channel.facts))
-    let transferee = call.channels.first { $0.role == .caller && $0.goneAt == nil || $0.key == nil }
-    handOver(from: former, to: call, transferee?.facts, target)
+    if channel.role == .caller {
+      // The caller joins the one who was asked.
+      let asked = call.channels.last { $0.role == .callee && $0.goneAt == nil }
+      handOver(from: call, to: former, moved, asked?.facts)
+    } else {
+      let transferee = call.channels.first { $0.role == .caller && $0.goneAt == nil || $0.key == nil }
+      handOver(from: former, to: call, transferee?.facts, moved)
+    }
     call.channels.append(channel)
     conversations[old] = former.channels.isEmpty ? nil : former
     conversations[part.callID] = call
@@ -669,8 +680,14 @@ package struct CallComposer: Sendable {
   private mutating func handOver(
     from consultation: Conversation, to call: Conversation, _ transferee: ChannelFacts?, _ target: ChannelFacts?
   ) {
-    guard let second = consultation.everybody.last(where: { one in call.everybody.contains { $0.dn == one.dn } }),
-      let first = call.everybody.last(where: { $0.dn == second.dn })
+    // Where both parties went to a third call, he was in a call that is neither.
+    let others = [call] + conversations.values.filter { $0.id != consultation.id }.sorted { $0.id < $1.id }
+    guard
+      let (first, second) = others.lazy.compactMap({ other in
+        consultation.everybody.last { one in other.everybody.contains { $0.dn == one.dn } }.flatMap { second in
+          other.everybody.last { $0.dn == second.dn }.map { ($0, second) }
+        }
+      }).first, second.facts.id != target?.id, first.facts.id != transferee?.id
     else { return }
     tell(
       .attendedTransfer(
@@ -680,15 +697,23 @@ package struct CallComposer: Sendable {
   /// The line was spoken of in another call by somebody who is in this one too: he handed it over.
   private mutating func adopt(_ line: String, of part: Participant, _ call: inout Conversation) {
     for other in conversations.values.sorted(by: { $0.id < $1.id }) where other.id != call.id {
+      let referrer =
+        part.referredByKind == .person ? other.channels.last { $0.key?.dn == part.referredBy && $0.isBridged } : nil
       guard let index = other.index(ofLine: line),
-        other.everybody.contains(where: { one in call.everybody.contains { $0.dn == one.dn } })
+        referrer != nil || other.everybody.contains(where: { one in call.everybody.contains { $0.dn == one.dn } })
       else { continue }
+      if let referrer {
+        let transferee = other.channels[index].facts
+        tell(.blindTransfer(from: referrer.facts, transferee: transferee, to: part.key.dn, succeeded: true))
+      }
       var former = other
       var channel = former.channels.remove(at: index)
       channel.facts.group = call.group
       (channel.goneAt, channel.goneMoment, channel.isBridged) = (nil, nil, false)
       tell(.channel(channel.facts))
-      handOver(from: call, to: other, channel.facts, call.index(of: part.key).map { call.channels[$0].facts })
+      if referrer == nil {
+        handOver(from: call, to: other, channel.facts, call.index(of: part.key).map { call.channels[$0].facts })
+      }
       call.channels.append(channel)
       conversations[other.id] = former.channels.isEmpty ? nil : former
       return
