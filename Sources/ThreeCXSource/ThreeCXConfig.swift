@@ -36,6 +36,12 @@ package struct ThreeCXConfig: Sendable {
 
   package var isOn: Bool { !url.isEmpty }
 
+  /// The PBX is on this host.
+  var isBesideUs: Bool {
+    let host = connectTo.map { String($0[..<($0.lastIndex(of: ":") ?? $0.endIndex)]) } ?? origin?.host ?? ""
+    return ["127.0.0.1", "[::1]", "localhost"].contains(host)
+  }
+
   /// The parts of the URL; nil for what is none.
   package var origin: (isTLS: Bool, host: String, port: Int)? {
     let isTLS = url.hasPrefix("https://")

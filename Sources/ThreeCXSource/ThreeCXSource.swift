@@ -55,7 +55,8 @@ package final class ThreeCXSource: PBXSource {
     client = try ThreeCXClient(config)
     session = Self.freshSession(config)
     composer = CallComposer(epoch: epoch.isEmpty ? "1" : epoch)
-    backoff = Backoff(cap: .seconds(5), quietSpell: .seconds(30))
+    // What happens meanwhile is only found by comparison: beside the PBX, little is lost by asking each second.
+    backoff = Backoff(cap: config.isBesideUs ? .seconds(1) : .seconds(5), quietSpell: .seconds(3))
     frameCount = metrics.counter("sidetone_threecx_frames_total", "Frames of the 3CX's Call Control socket")
     snapshotCount = metrics.counter("sidetone_threecx_snapshots_total", "Comparisons with all that the 3CX shows")
     fetchCount = metrics.counter("sidetone_threecx_fetches_total", "Participants asked for, one by one")
