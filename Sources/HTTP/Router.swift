@@ -75,9 +75,15 @@ package final class Router {
     return nil
   }
 
+  /// Methods that are known, if not here (IANA's registry, and QUERY).
+  private static let registered: Set<String> = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY", "ACL", "BIND", "CHECKIN",
+    "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "PROPFIND",
+    "PROPPATCH", "REBIND", "REPORT", "SEARCH", "UNBIND", "UNLINK", "UNLOCK", "UPDATE",
+  ]
+
   private static func notAllowed(_ method: String, _ allowed: [String]) -> APIError {
-    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"].contains(method)
-    guard known else { return APIError(501, "unknown-method", "This method is not known here.") }
+    guard registered.contains(method) else { return APIError(501, "unknown-method", "This method is not known here.") }
     let names = (allowed + (allowed.contains("GET") ? ["HEAD"] : [])).sorted().joined(separator: ", ")
     var error = APIError(405, "method-not-allowed", "Allowed here: \(names).")
     error.headers = [("Allow", names)]
