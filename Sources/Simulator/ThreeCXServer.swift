@@ -87,6 +87,11 @@ package final class ThreeCXServer {
       route("POST", "/callcontrol/{dn}/participants/{id}/{action}") { [unowned self] context throws(APIError) in
         try act(context)
       },
+      route("POST", "/xapi/v1/Users/Pbx.MakeCall") { [unowned self] context throws(APIError) in
+        try makeCall(from: body(context)?["dn"]?.string ?? "", context, isXAPI: true)
+      },
+      route("POST", "/xapi/v1/{call}/Pbx.DropCall") { [unowned self] context throws(APIError) in try dropCall(context)
+      },
       route("GET", "/xapi/v1/{entity}") { [unowned self] context throws(APIError) in try xapi(context) },
     ]
   }
@@ -178,7 +183,20 @@ package final class ThreeCXServer {
   private func body(_ context: RequestContext) -> JSONValue? { try? JSONValue(parsing: context.request.body) }
 
   private func makeCall(_ context: RequestContext) throws(APIError) -> HTTPReply {
-    let dn = try known(context)
+    try makeCall(from: try known(context), context, isXAPI: false)
+  }
+
+  /// `ActiveCalls(7)`.
+  private func dropCall(_ context: RequestContext) throws(APIError) -> HTTPReply {
+    let digits = (context.path["call"] ?? "").filter(\.isNumber)
+    let parts = world.parts.values.filter { String($0.callID) == digits }
+    guard !parts.isEmpty else { throw .notFound("call") }
+    for part in parts { world.remove(part.id) }
+    return Self.json(Array("{}".utf8))
+  }
+
+  private func makeCall(from dn: String, _ context: RequestContext, isXAPI: Bool) throws(APIError) -> HTTPReply {
+    guard world.kinds[dn] != nil else { throw .notFound("DN") }
     guard let target = body(context)?["destination"]?.string, !target.isEmpty else {
       throw APIError(422, "no-destination", "destination is missing")
     }
@@ -191,6 +209,7 @@ package final class ThreeCXServer {
       let callee = isInside ? world.add(target, "Ringing", in: call, with: dn, "Wextension") : caller
       LoopActor.loop.after(.milliseconds(300)) { [self] in world.connect(callee, caller) }
     }
+    if isXAPI { return Self.json(Array("{\"FinalStatus\":\"Success\",\"Result\":{\"CallId\":\(call)}}".utf8)) }
     return world.parts[caller].map { Self.json(result(of: $0)) } ?? Self.json(result(of: nil))
   }
 

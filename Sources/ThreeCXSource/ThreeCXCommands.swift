@@ -21,6 +21,7 @@ package final class ThreeCXCommands {
   // MARK: Commands
 
   package func originate(_ request: OriginateRequest) async throws(CommandRefusal) -> CallID {
+    if source.isListOnly { return try await makeByXAPI(request) }
     let seconds = max(1, request.timeout.nanoseconds / 1_000_000_000)
     let answer = try await act("/callcontrol/\(Escaping.percent(request.from))/makecall", or: Self.noExtension) {
       json in
@@ -28,14 +29,13 @@ package final class ThreeCXCommands {
       json.field("timeout", seconds)
     }
     guard let callID = answer["result"]?["callid"]?.int.flatMap({ Int(exactly: $0) }) else {
-      throw CommandRefusal(
-        .outcomeUnknown, "no-call-id", "The 3CX accepted the call and did not name it.",
-        remedy: "Look at /relay/active-calls before trying again.")
+      throw Self.unnamed
     }
     return expect(source.group(callID), request)
   }
 
   package func hangUp(_ call: Call) async throws(CommandRefusal) {
+    if source.isListOnly { return try await dropByXAPI(call) }
     let legs = live(call).sorted { ($0.role == .caller ? 0 : 1) < ($1.role == .caller ? 0 : 1) }
     guard !legs.isEmpty else { throw Self.gone }
     source.announce(.hangUpCommanded(call.id))
@@ -49,6 +49,25 @@ package final class ThreeCXCommands {
       }
     }
     if !isDone { throw Self.gone }
+  }
+
+  // MARK: Without Call Control
+
+  private func makeByXAPI(_ request: OriginateRequest) async throws(CommandRefusal) -> CallID {
+    let answer = try await act("/xapi/v1/Users/Pbx.MakeCall", or: Self.noExtension) { json in
+      json.field("dn", request.from)
+      json.field("destination", request.to)
+    }
+    guard let callID = answer["Result"]?["CallId"]?.int.flatMap({ Int(exactly: $0) }) else { throw Self.unnamed }
+    return expect(source.group(callID), request)
+  }
+
+  private func dropByXAPI(_ call: Call) async throws(CommandRefusal) {
+    guard let id = call.externalIDs["linkedid"]?.split(separator: "/").last.flatMap({ Int($0) }) else {
+      throw Self.gone
+    }
+    source.announce(.hangUpCommanded(call.id))
+    try await act("/xapi/v1/ActiveCalls(\(id))/Pbx.DropCall", or: Self.gone) { _ in }
   }
 
   package func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal) {
@@ -141,9 +160,10 @@ package final class ThreeCXCommands {
       throw Self.refusal(error, missing)
     }
     // A number in 3CX's types and a word in its documents; no word at all is success.
-    let status = answer["finalstatus"]
+    let status = answer["finalstatus"] ?? answer["FinalStatus"]
     guard status == nil || status == .null || status?.int == 1 || status?.string?.asciiLowercased == "success" else {
-      let reason = answer["reasontext"]?.string ?? answer["reason"]?.string ?? "no reason given"
+      let reason =
+        answer["reasontext"]?.string ?? answer["ReasonText"]?.string ?? answer["reason"]?.string ?? "no reason given"
       throw CommandRefusal(.notNow, "refused-by-pbx", "The 3CX did not do it: \(reason).")
     }
     return answer
@@ -171,6 +191,9 @@ package final class ThreeCXCommands {
     }
   }
 
+  private static let unnamed = CommandRefusal(
+    .outcomeUnknown, "no-call-id", "The 3CX accepted the call and did not name it.",
+    remedy: "Look at /relay/active-calls before trying again.")
   private static let gone = CommandRefusal(.notNow, "call-gone", "The call has ended.")
   private static let notTalking = CommandRefusal(.notNow, "not-connected", "Nobody of this call is connected.")
   private static let notRinging = CommandRefusal(.notNow, "not-ringing", "Nothing rings that could be answered.")

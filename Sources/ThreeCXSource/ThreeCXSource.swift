@@ -356,6 +356,9 @@ package final class ThreeCXSource: PBXSource {
 
   // MARK: For commands
 
+  /// Calls are read from the XAPI's list, since Call Control is not allowed.
+  var isListOnly: Bool { list != nil && isUp }
+
   /// The normaliser's name for a call of the PBX.
   func group(_ callID: Int) -> String { composer.group(callID) }
 

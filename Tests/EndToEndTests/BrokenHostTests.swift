@@ -36,6 +36,10 @@ import Testing
       testDescription: "INI missing", lines: ["ini_path": "/nowhere/3CXPhoneSystem.ini", "database": "yes"],
       says: "there is no /nowhere", fix: "group phonesystem"),
     Host(
+      // Not even root can read a folder as a file.
+      testDescription: "INI unreadable", lines: ["ini_path": "/tmp", "database": "yes"], says: "/tmp cannot be read",
+      fix: "group phonesystem"),
+    Host(
       testDescription: "PostgreSQL down", lines: ["database_url": "postgresql://reader@127.0.0.1:1/database_single"],
       says: "database cannot be read", fix: "PostgreSQL runs"),
   ]

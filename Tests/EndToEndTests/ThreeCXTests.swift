@@ -37,6 +37,11 @@ import Testing
     #expect(ended != nil)
     let health = Client.get(port, "/relay/health").body
     #expect(health.contains("threecx-list-only") && health.contains("\"state\":\"up\""), "\(health)")
+    let made = Client.get(port, "/relay/calls", key: key, method: "POST", body: "{\"from\":\"138\",\"to\":\"139\"}")
+    let id = try #require(try JSONValue(parsing: Array(made.body.utf8))["id"]?.string, "\(made)")
+    #expect(Client.event(port, key: key) { $0.contains("call.started") && $0.contains(id) } != nil)
+    #expect(Client.get(port, "/relay/calls/\(id)", key: key, method: "DELETE").status == 202)
+    #expect(Client.event(port, key: key) { $0.contains("call.ended") && $0.contains(id) } != nil)
   }
 
   @Test func commandsAreCarriedOutOrRefusedClearly() throws {
