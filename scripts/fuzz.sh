@@ -33,7 +33,7 @@ build websocket Sources/WebSocket/FrameCodec.swift
 build ami "${basics[@]}" "${meaning[@]}" Sources/AsteriskSource/Wire/AMIDecoder.swift \
   Sources/AsteriskSource/Wire/AMIObservation.swift Sources/AsteriskSource/Wire/AMIEvent.swift
 build threecx "${basics[@]}" "${meaning[@]}" Sources/Basics/Moment.swift Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift \
-  Sources/ThreeCXSource/{CallControlSession,CallComposer,Conversation}.swift \
+  Sources/ThreeCXSource/{CallControlSession,Conversation}.swift Sources/ThreeCXSource/CallComposer*.swift \
   Sources/ThreeCXSource/Wire/{Participant,CallControlFrame}.swift Sources/ThreeCXSource/Database/PhoneSystemINI.swift
 build ini "${basics[@]}" Sources/Config/INIDocument.swift
 

@@ -1,0 +1,126 @@
+// How those who are gone are told: once it shows why, or that nothing follows.
+
+internal import Basics
+internal import CallModel
+
+extension CallComposer {
+  /// Tells of those that are gone as far as it is known why.
+  mutating func resolve(_ id: Int, isCertain: Bool = false, isForced: Bool = false) {
+    guard var call = conversations[id] else { return }
+    let isAnswered = call.channels.contains { $0.role == .callee && $0.isUp && $0.goneAt == nil }
+    let callers = call.channels.filter { $0.role == .caller }
+    // Between two agents of a queue that may not be seen, nobody is there, and the caller is.
+    let isWave = call.queue != nil && !call.wasDequeued && !call.isQueueSeen
+    let isCallerGone = callers.allSatisfy { $0.goneAt != nil && !(isWave && $0.key == nil) }
+    let isForced = isForced || isCertain || isInferring
+    abandonIfLeft(&call)
+    let called = call.channels.compactMap { channel -> Leaving? in
+      guard let since = channel.goneMoment, channel.role == .callee else { return nil }
+      let hasWaited = moment - since >= Self.patience
+      guard isAnswered || isCallerGone || hasWaited || isForced else { return nil }
+      return reason(channel, isAnswered, isCallerGone)
+    }
+    takeOut(called, of: &call)
+    endCallers(&call, isForced: isForced)
+    conversations[id] = call.channels.isEmpty ? nil : call
+  }
+
+  /// A queue whose participant was seen and is gone, with nobody left: the caller gave up before the agents stopped.
+  mutating func abandonIfLeft(_ call: inout Conversation) {
+    guard let queue = call.queue, !call.wasDequeued, call.isQueueSeen, let caller = call.caller else { return }
+    let isServed = parts.values.contains {
+      $0.callID == call.id && ($0.status == .connected || kinds[$0.key.dn] == .queue)
+    }
+    guard !isServed else {
+      call.unservedSince = nil
+      return
+    }
+    let since = call.unservedSince ?? moment
+    call.unservedSince = since
+    // Gone with the agents who rang, he gave up; gone alone, he may be on the way to somebody else.
+    let isEmpty = !parts.values.contains { $0.callID == call.id }
+    let wasRung = call.channels.contains { $0.isForAgent }
+    let patience = isInferring || isEmpty && wasRung ? .zero : Self.linePatience
+    guard moment - since >= patience else { return }
+    call.wasDequeued = true
+    tell(.queueAbandoned(call.channels[caller].facts, queue: queue, waitSeconds: nil))
+  }
+
+  func reason(_ channel: Conversation.Channel, _ isAnswered: Bool, _ isCallerGone: Bool) -> Leaving {
+    if channel.isUp { return (channel, "ANSWER", 16) }
+    if isAnswered { return (channel, "CANCEL", 26) }
+    return isCallerGone ? (channel, "CANCEL", 16) : (channel, "NOANSWER", 19)
+  }
+
+  /// Lines that only others spoke of go with them; an outside caller is given time to arrive elsewhere.
+  mutating func endCallers(_ call: inout Conversation, isForced: Bool) {
+    let hasParts = parts.values.contains { $0.callID == call.id }
+    for index in call.channels.indices where call.channels[index].key == nil && call.channels[index].goneAt == nil {
+      let isOrphan =
+        call.channels[index].role == .caller
+        ? !hasParts
+        : !call.channels.contains { $0.role == .caller && $0.goneAt == nil }
+      if isOrphan { (call.channels[index].goneAt, call.channels[index].goneMoment) = (now, moment) }
+    }
+    let leaving = call.channels.compactMap { channel -> Leaving? in
+      guard let since = channel.goneMoment, channel.role == .caller || channel.key == nil else { return nil }
+      let isLine = channel.key == nil && channel.role == .caller
+      let patience = call.queue != nil && !call.wasDequeued && !call.isQueueSeen ? Self.wavePatience : Self.linePatience
+      if isLine, !isForced, moment - since < patience { return nil }
+      return isLine && hasParts ? nil : (channel, channel.isUp ? "ANSWER" : "CANCEL", 16)
+    }
+    takeOut(leaving, of: &call)
+    guard hasParts else { return }
+    // The outside caller is with somebody again.
+    for index in call.channels.indices where call.channels[index].key == nil && call.channels[index].role == .caller {
+      (call.channels[index].goneAt, call.channels[index].goneMoment) = (nil, nil)
+    }
+  }
+
+  /// A channel that ends, with the dial status and the cause (Q.850) that say why.
+  typealias Leaving = (channel: Conversation.Channel, status: String, cause: Int)
+
+  /// Ends them in the order of their appearance.
+  mutating func takeOut(_ leaving: [Leaving], of call: inout Conversation) {
+    for (channel, status, cause) in leaving {
+      end(channel, because: status, cause, &call)
+      noteEnd(of: channel, in: call)
+      call.channels.removeAll { $0.facts.id == channel.facts.id }
+      call.remember(channel)
+    }
+  }
+
+  mutating func end(
+    _ channel: Conversation.Channel, because status: String, _ cause: Int, _ call: inout Conversation
+  ) {
+    let time = channel.goneAt ?? now
+    if isInferring, channel.goneAt == now { return tell(.vanished(id: channel.facts.id), at: time) }
+    if channel.role == .caller, let queue = call.queue, !call.wasDequeued,
+      !parts.values.contains(where: { $0.callID == call.id })
+    {
+      call.wasDequeued = true
+      tell(.queueAbandoned(channel.facts, queue: queue, waitSeconds: nil), at: time)
+    }
+    if channel.role == .callee, !channel.isUp {
+      let caller = call.caller.map { call.channels[$0].facts }
+      if channel.isForAgent, status == "NOANSWER", let caller {
+        tell(.agentRingNoAnswer(caller: caller, agent: channel.facts, queue: call.queue ?? ""), at: time)
+      }
+      tell(.dialEnded(from: caller, to: channel.facts, status: status, forward: nil), at: time)
+    }
+    tell(.hungUp(channel.facts, cause: cause), at: time)
+  }
+
+  /// A channel that was told to end comes back under another name, should its participant show again.
+  mutating func noteEnd(of channel: Conversation.Channel, in call: Conversation) {
+    if let key = channel.key { ended[key] = ((ended[key]?.count ?? 0) + 1, call.id) }
+  }
+
+  mutating func settle(all isForced: Bool) {
+    composePostponed(after: Self.patience)
+    if !ended.isEmpty { ended = ended.filter { conversations[$0.value.call] != nil } }
+    for id in conversations.keys.sorted() where isForced || conversations[id]?.isUnsettled == true {
+      resolve(id, isForced: isForced)
+    }
+  }
+}
