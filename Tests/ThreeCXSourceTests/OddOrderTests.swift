@@ -33,22 +33,54 @@ struct ByHand {
   static func part(
     _ dn: String, _ id: Int, _ status: String, _ call: Int, _ party: String, _ kind: String, number: String? = nil,
     behalf: String = "", behalfKind: String = "None", referred: String = "", extra: String = ""
-  ) -> Participant {
+  ) -> Participant? {
     let json = """
       {"id":\(id),"status":"\(status)","dn":"\(dn)","party_dn":"\(party)","party_dn_type":"\(kind)","party_caller_id":"\(number ?? party)","callid":\(call),"legid":1,"on_behalf_of_dn":"\(behalf)","on_behalf_of_type":"\(behalfKind)","referred_by_dn":"\(referred)","referred_by_type":"\(referred.isEmpty ? "None" : "Wextension")"\(extra)}
       """
-    return Participant(try! JSONValue(parsing: Array(json.utf8)), dn: dn)!
+    return (try? JSONValue(parsing: Array(json.utf8))).flatMap { Participant($0, dn: dn) }
   }
-  mutating func set(_ part: Participant) {
+  /// A participant is new or changed; what is none fails the test.
+  mutating func set(_ part: Participant?) {
+    guard let part else {
+      Issue.record("not a participant")
+      return
+    }
     observe(composer.changed(part, time: stamp, at: moment))
   }
   mutating func gone(_ dn: String, _ id: Int) {
     let key = Participant.Key(dn: dn, id: id)
     observe(composer.gone(key, time: stamp, at: moment))
   }
-  mutating func floor(_ parts: [Participant], first: Bool) {
+  mutating func floor(_ parts: [Participant?], first: Bool) {
+    let parts = parts.compactMap(\.self)
     observe(composer.floor(parts.sorted { $0.key < $1.key }, kinds: kinds, isFirst: first, time: stamp, at: moment))
   }
+  /// 101 talks to 102, who asks 103 in a call of its own.
+  mutating func consult() {
+    talk("101", 1, "102", 2, 1)
+    talk("102", 3, "103", 4, 2)
+  }
+
+  private mutating func talk(_ from: String, _ one: Int, _ to: String, _ two: Int, _ call: Int) {
+    set(Self.part(from, one, "Dialing", call, to, "Wextension"))
+    set(Self.part(to, two, "Ringing", call, from, "Wextension"))
+    run(1)
+    set(Self.part(to, two, "Connected", call, from, "Wextension"))
+    set(Self.part(from, one, "Connected", call, to, "Wextension"))
+    run(1)
+  }
+
+  static let toldOfConsultation = [
+    "call.ring [101 102 - - -]",
+    "call.leg.ringing extension:102 callee [101 102 - - -]",
+    "call.started [101 102 extension:102 - -]",
+    "call.leg.answered extension:102 callee [101 102 extension:102 - -]",
+    "call.ring [102 103 - - -]",
+    "call.leg.ringing extension:103 callee [102 103 - - -]",
+    "call.started [102 103 extension:103 - -]",
+    "call.leg.answered extension:103 callee [102 103 extension:103 - -]",
+  ]
+
   /// What was told, link aside.
   var told: [String] { events.filter { $0.call != nil }.map(Floor.line) }
 }
@@ -287,18 +319,7 @@ struct ByHand {
 
   @Test func bothPartiesOfATransferMayGoToAThirdCall() {
     var hand = ByHand()
-    hand.set(ByHand.part("101", 1, "Dialing", 1, "102", ext))
-    hand.set(ByHand.part("102", 2, "Ringing", 1, "101", ext))
-    hand.run(1)
-    hand.set(ByHand.part("102", 2, "Connected", 1, "101", ext))
-    hand.set(ByHand.part("101", 1, "Connected", 1, "102", ext))
-    hand.run(1)
-    hand.set(ByHand.part("102", 3, "Dialing", 2, "103", ext))
-    hand.set(ByHand.part("103", 4, "Ringing", 2, "102", ext))
-    hand.run(1)
-    hand.set(ByHand.part("103", 4, "Connected", 2, "102", ext))
-    hand.set(ByHand.part("102", 3, "Connected", 2, "103", ext))
-    hand.run(1)
+    hand.consult()
     hand.set(ByHand.part("101", 1, "Connected", 3, "103", ext))
     hand.set(ByHand.part("103", 4, "Connected", 3, "101", ext))
     hand.gone("102", 2)
@@ -308,15 +329,7 @@ struct ByHand {
     hand.gone("101", 1)
     hand.run(5)
     #expect(
-      hand.told == [
-        "call.ring [101 102 - - -]",
-        "call.leg.ringing extension:102 callee [101 102 - - -]",
-        "call.started [101 102 extension:102 - -]",
-        "call.leg.answered extension:102 callee [101 102 extension:102 - -]",
-        "call.ring [102 103 - - -]",
-        "call.leg.ringing extension:103 callee [102 103 - - -]",
-        "call.started [102 103 extension:103 - -]",
-        "call.leg.answered extension:103 callee [102 103 extension:103 - -]",
+      hand.told == ByHand.toldOfConsultation + [
         "call.ended [102 103 extension:103 - answered]",
         "call.transferred attended 102>103 [101 102 extension:102 - -]",
         "call.leg.ended extension:102 completed [101 102 extension:102 - -]",
@@ -328,18 +341,7 @@ struct ByHand {
 
   @Test func theCallerMayJoinTheConsultation() {
     var hand = ByHand()
-    hand.set(ByHand.part("101", 1, "Dialing", 1, "102", ext))
-    hand.set(ByHand.part("102", 2, "Ringing", 1, "101", ext))
-    hand.run(1)
-    hand.set(ByHand.part("102", 2, "Connected", 1, "101", ext))
-    hand.set(ByHand.part("101", 1, "Connected", 1, "102", ext))
-    hand.run(1)
-    hand.set(ByHand.part("102", 3, "Dialing", 2, "103", ext))
-    hand.set(ByHand.part("103", 4, "Ringing", 2, "102", ext))
-    hand.run(1)
-    hand.set(ByHand.part("103", 4, "Connected", 2, "102", ext))
-    hand.set(ByHand.part("102", 3, "Connected", 2, "103", ext))
-    hand.run(1)
+    hand.consult()
     hand.set(ByHand.part("101", 1, "Connected", 2, "103", ext))
     hand.set(ByHand.part("103", 4, "Connected", 2, "101", ext))
     hand.gone("102", 2)
@@ -349,15 +351,7 @@ struct ByHand {
     hand.gone("101", 1)
     hand.run(5)
     #expect(
-      hand.told == [
-        "call.ring [101 102 - - -]",
-        "call.leg.ringing extension:102 callee [101 102 - - -]",
-        "call.started [101 102 extension:102 - -]",
-        "call.leg.answered extension:102 callee [101 102 extension:102 - -]",
-        "call.ring [102 103 - - -]",
-        "call.leg.ringing extension:103 callee [102 103 - - -]",
-        "call.started [102 103 extension:103 - -]",
-        "call.leg.answered extension:103 callee [102 103 extension:103 - -]",
+      hand.told == ByHand.toldOfConsultation + [
         "call.ended [102 103 extension:103 - answered]",
         "call.transferred attended 102>103 [101 102 extension:102 - -]",
         "call.leg.ended extension:102 completed [101 102 extension:102 - -]",
