@@ -25,6 +25,7 @@ let libraries: [Target] = [
   .systemLibrary(name: "CSQLite", pkgConfig: nil, providers: [.apt(["libsqlite3-dev"])]),
   .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
   .systemLibrary(name: "CCrypt", pkgConfig: nil, providers: [.apt(["libcrypt-dev"])]),
+  .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
   .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
 ]
 
@@ -41,7 +42,7 @@ let platform: [Target] = [
   room("Postgres", on: ["Basics", "CShims"]),
   room("Store", on: ["Basics", "Loop", "SQLite", "Postgres"]),
   room("HTTP", on: ["Basics", "Crypto", "JSON", "Loop", "CShims"]),
-  room("HTTPClient", on: ["Basics", "Loop", "CShims"]),
+  room("HTTPClient", on: ["Basics", "Loop", "CShims", "CZlib"]),
   room("WebSocket", on: ["Basics", "Crypto", "HTTP", "Loop"]),
 ]
 
@@ -54,6 +55,8 @@ let frames: [Target] = [
   room("Normaliser", on: ["CallModel", "Basics", "Crypto"]),
   room("Journal", on: ["CallModel", "Basics", "JSON", "Loop", "SQLite"]),
   room("Hub", on: ["CallModel", "Basics", "JSON", "Loop"]),
+  room(
+    "SinkKit", on: ["CallModel", "Basics", "Config", "Crypto", "Health", "JSON", "Log", "Loop", "Metrics", "Store"]),
   room("Identity", on: ["CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop", "Store"]),
 ]
 
@@ -73,6 +76,8 @@ let leaves: [Target] = [
       "Hub", "Identity", "CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop",
       "WebSocket",
     ]),
+  room("WebhookSink", on: ["SinkKit", "Hub", "CallModel", "Basics", "Config", "Crypto", "HTTPClient", "JSON", "Loop"]),
+  room("Upstream", on: ["SinkKit", "Identity", "CallModel", "Basics", "Crypto", "HTTP", "JSON", "Loop"]),
   room("Admin", on: ["Identity", "Basics", "Crypto", "HTTP", "Health", "JSON", "Log", "Loop", "CWeb"]),
   room("Simulator", on: ["Basics", "Crypto", "HTTP", "JSON", "Loop", "WebSocket"]),
 ]
@@ -81,8 +86,8 @@ let top: [Target] = [
   room(
     "Agent",
     on: [
-      "AsteriskSource", "ThreeCXSource", "Relay", "Admin", "SourceKit", "Normaliser", "Journal", "Hub", "Identity",
-      "CallModel",
+      "AsteriskSource", "ThreeCXSource", "WebhookSink", "Relay", "Admin", "Upstream", "SourceKit", "SinkKit",
+      "Normaliser", "Journal", "Hub", "Identity", "CallModel", "Crypto", "HTTPClient",
       "Basics",
       "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "CShims", "CSystemd",
     ]),
@@ -127,6 +132,8 @@ let checks: [Target] = [
       "Basics",
     ]),
   tests("Store", of: ["Store", "Postgres", "SQLite", "Loop", "Basics"]),
+  tests(
+    "SinkKit", of: ["SinkKit", "WebhookSink", "HTTPClient", "CallModel", "Crypto", "Store", "JSON", "Loop", "Basics"]),
   tests("Identity", of: ["Identity", "Store", "Crypto", "HTTP", "JSON", "Loop", "Basics"]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),
   tests(

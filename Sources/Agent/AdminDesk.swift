@@ -18,6 +18,7 @@ struct AdminDesk {
   let metrics: MetricRegistry
   let relay: RelayRoutes
   let source: @LoopActor @Sendable () -> (any PBXSource)?
+  let applyRetention: @LoopActor @Sendable () async -> Int?
   let startedAt: Moment
 
   var ports: AdminPorts {
@@ -45,7 +46,7 @@ struct AdminDesk {
 
   @Sendable private func prune() async -> Int? {
     guard journal.isWritable else { return nil }
-    return try? await journal.prune(olderThanDays: config.retentionDays, largerThanMiB: config.retentionMiB)
+    return await applyRetention()
   }
 
   @Sendable private func losses(_ json: inout JSONWriter) async {
@@ -57,6 +58,8 @@ struct AdminDesk {
           json.field("reason", loss.reason)
           json.field("count", loss.count)
           json.field("detail", loss.detail)
+          json.key("events")
+          json.array { json in for id in loss.events.prefix(1000) { json.value(id.description) } }
         }
       }
     }

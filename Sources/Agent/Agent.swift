@@ -17,9 +17,11 @@ package import Loop
 internal import Metrics
 internal import Normaliser
 internal import Relay
+internal import SinkKit
 internal import SourceKit
 internal import Store
 internal import ThreeCXSource
+internal import Upstream
 
 /// Why the agent could not start, with what to do about it.
 package struct AgentFailure: Error, CustomStringConvertible {
@@ -45,6 +47,7 @@ package final class Agent {
   private var database: PBXDatabase?
   private var completeness: Completeness?
   private var people: PeopleWatch?
+  private var upstream: UpstreamDesk?
   private var relay: RelayService?
   private var server: HTTPServer?
   private var signals: Signals?
@@ -74,14 +77,19 @@ package final class Agent {
       finish(1)
     }
     let store = try Store.connect(config.storage.place(file: config.statePath))
+    let secret = try config.identity.serverSecret(keptAt: config.secretPath)
     let identity = IdentityRoom(
-      store, secret: try config.identity.serverSecret(keptAt: config.secretPath),
+      store, secret: secret,
       loginsPerMinute: config.identity.loginsPerMinute, keysPerHour: config.identity.keysPerHour, worker: worker)
     try await load(identity, store)
     let hub = Hub(log: JournalLog(journal))
     self.hub = hub
     let pipeline = makePipeline(journal, hub)
     try await pipeline.restore()
+    let upstream = UpstreamDesk(
+      config: config.sinks, secret: secret, journal: journal, hub: hub, store: store, health: health, metrics: metrics,
+      pipeline: pipeline, isSending: !isQuiet)
+    self.upstream = upstream
     let commands = try makeSource(pipeline)
     openDatabase(journal, pipeline)
     let relay = RelayService(hub: hub, config: config.relay, commands: commands, ledger: StoreLedger(store))
@@ -93,7 +101,9 @@ package final class Agent {
       guard let database else { return [] }
       return (hasAPI ? [] : PBXDatabase.withoutAPI) + (await database.capabilities())
     }
-    try listen(journal, identity, relay)
+    let audit = AuditLog(store)
+    try listen(journal, identity, relay, upstream.routes(relay: relay, audit: audit, config: config.sinks).routes)
+    if isQuiet { await upstream.destinations.load() } else { upstream.destinations.start() }
     source?.start()
     self.isQuiet = isQuiet
     if isQuiet { return }
@@ -192,7 +202,7 @@ package final class Agent {
     }
   }
 
-  private func listen(_ journal: Journal, _ identity: IdentityRoom, _ relay: RelayService) throws {
+  private func listen(_ journal: Journal, _ identity: IdentityRoom, _ relay: RelayService, _ further: [Route]) throws {
     let gate = Gate(
       identity: identity, allowsAnonymousRead: config.relay.anonymousRead,
       requestsPerMinute: config.relay.requestsPerMinute,
@@ -203,10 +213,10 @@ package final class Agent {
     let router = Router(routes.routes)
     let desk = AdminDesk(
       config: config, journal: journal, metrics: metrics, relay: routes, source: { [weak self] in self?.source },
-      startedAt: startedAt)
+      applyRetention: { [weak self] in await self?.applyRetention() }, startedAt: startedAt)
     let admin = AdminRoutes(identity: identity, health: health, ports: desk.ports)
     let own = AgentRoutes(health: health, metrics: metrics, journal: journal, completeness: completeness)
-    for route in own.routes + admin.routes { router.add(route) }
+    for route in own.routes + admin.routes + further { router.add(route) }
     AgentRoutes.complete(router)
     let server = HTTPServer(router: router, config: config.http)
     server.authorise = { request, access, peer throws(APIError) in try gate.authorise(request, access, peer: peer) }
@@ -266,9 +276,13 @@ package final class Agent {
   private func prune() {
     LoopActor.begin { [self] in
       // Ends when nothing is left to remove; slices let appends through.
-      let gone = try? await journal?.prune(olderThanDays: config.retentionDays, largerThanMiB: config.retentionMiB)
+      let gone = await applyRetention()
       if let gone, gone > 0 { Log.info("retention removed entries", [.count: String(gone)]) }
     }
+  }
+
+  private func applyRetention() async -> Int? {
+    await upstream?.prune(days: config.retentionDays, mebibytes: config.retentionMiB)
   }
 
   /// Runs until a signal or a failure ends it. Gives the exit code.
@@ -296,8 +310,9 @@ package final class Agent {
     server?.drain()
     LoopActor.loop.after(.seconds(10)) { [weak self] in self?.finish(0) }
     LoopActor.begin { [self] in
-      // The journal's flush ends when its queue is empty; the timer above is the limit.
+      // Each flush ends when its queue is empty; the timer above is the limit.
       await journal?.flush()
+      await upstream?.destinations.stop()
       waitForClients()
     }
   }

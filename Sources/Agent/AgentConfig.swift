@@ -25,6 +25,7 @@ package struct AgentConfig: Sendable {
   package var threecxDatabase = ThreeCXDatabaseConfig()
   package var identity = IdentityConfig()
   package var storage = StorageConfig()
+  package var sinks = SinksConfig()
   package var retentionDays = 90
   package var retentionMiB = 2048
   package var logLevel = LogLevel.info
@@ -61,6 +62,7 @@ package struct AgentConfig: Sendable {
     }
     identity = IdentityConfig(reading: &reader)
     storage = StorageConfig(reading: &reader)
+    sinks = SinksConfig(reading: &reader)
     retentionDays = reader.number("journal", "retention_days", default: 90, in: 1...36_500)
     retentionMiB = reader.number("journal", "retention_mib", default: 2048, in: 16...1_048_576)
     readLog(&reader)

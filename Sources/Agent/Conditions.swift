@@ -15,6 +15,10 @@ enum AgentCondition {
   static let eventsLost = Condition(
     code: "events-lost", title: "Events were lost", severity: .warning,
     remedy: "The loss ledger says how many and why; the link was resynchronised. Give the data folder more space.")
+  static let undeliveredLost = Condition(
+    code: "undelivered-lost", title: "Retention removed events that a destination had not been given",
+    severity: .failure,
+    remedy: "Raise [journal] retention_mib, or mend or remove the destination; the loss ledger names the events.")
   static let noPBX = Condition(
     code: "no-pbx-configured", title: "No PBX is configured", severity: .warning,
     remedy: "Set [asterisk] username and secret_file in sidetone.conf.")

@@ -25,6 +25,8 @@ final class Pipeline: SourceOutlet {
   var onStranded: @LoopActor (ChannelFacts) -> Void = { _ in }
   /// Events were lost: the link must begin anew.
   var onLoss: @LoopActor () -> Void = {}
+  /// Entries are in the journal and with the subscribers.
+  var onPublished: @LoopActor () -> Void = {}
 
   private let eventCount: Metric
   private let observationCount: Metric
@@ -90,6 +92,7 @@ final class Pipeline: SourceOutlet {
       if let since = offered.removeValue(forKey: entry.id) { latency.record((now - since).seconds) }
     }
     hub.publish(entries)
+    onPublished()
   }
 
   // MARK: Trouble

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 static struct {
   CURLcode (*global_init)(long);
@@ -31,6 +32,7 @@ struct shim_transfer {
   struct curl_slist *headers, *connect_to;
   shim_body_callback body;
   shim_header_callback header;
+  shim_address_callback address;
   void *context;
   char error[CURL_ERROR_SIZE];
 };
@@ -113,6 +115,13 @@ static size_t on_header(char *bytes, size_t one, size_t size, void *context) {
   return one * size;
 }
 
+static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+  (void)purpose;
+  struct shim_transfer *transfer = context;
+  if (!transfer->address(transfer->context, &address->addr, address->addrlen)) return CURL_SOCKET_BAD;
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 // What every transfer gets: verified TLS of at least 1.2, no redirects, no other protocols, no signals, no proxy that
 // the environment names.
 static void set_common(struct shim_transfer *transfer, const struct shim_transfer_options *options) {
@@ -128,7 +137,14 @@ static void set_common(struct shim_transfer *transfer, const struct shim_transfe
     api.easy_setopt(easy, CURLOPT_CAPATH, NULL);
   }
   api.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  api.easy_setopt(easy, CURLOPT_PROXY, "");
+  api.easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
+  if (options->cert_file) api.easy_setopt(easy, CURLOPT_SSLCERT, options->cert_file);
+  if (options->key_file) api.easy_setopt(easy, CURLOPT_SSLKEY, options->key_file);
+  if (options->shares_connection) api.easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  if (transfer->address && !options->proxy) {
+    api.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    api.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+  }
   api.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_ms);
   api.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
   api.easy_setopt(easy, CURLOPT_PRIVATE, transfer->context);
@@ -158,7 +174,7 @@ static void set_request(struct shim_transfer *transfer, const struct shim_transf
 
 shim_transfer *shim_curl_begin(
   void *multi, const struct shim_transfer_options *options, shim_body_callback body, shim_header_callback header,
-  void *context) {
+  shim_address_callback address, void *context) {
   struct shim_transfer *transfer = calloc(1, sizeof *transfer);
   if (!transfer) return NULL;
   transfer->easy = api.easy_init();
@@ -166,7 +182,7 @@ shim_transfer *shim_curl_begin(
     free(transfer);
     return NULL;
   }
-  (transfer->body = body, transfer->header = header, transfer->context = context);
+  (transfer->body = body, transfer->header = header, transfer->address = address, transfer->context = context);
   set_common(transfer, options);
   if (options->connect_only) {
     // Without ALPN: h2 may be chosen otherwise, and nobody speaks it on the bare connection.

@@ -17,7 +17,7 @@ extension CallEvent {
 extension CallEvent.Kind {
   func writeDetail(to json: inout JSONWriter) {
     switch self {
-    case .ring, .started, .updated, .ended, .linkUp: break
+    case .ring, .started, .updated, .ended, .linkUp, .heartbeat: break
     case .legRinging(let leg), .legAnswered(let leg): Self.write(leg, to: &json)
     case .legEnded(let leg, let reason):
       Self.write(leg, to: &json)

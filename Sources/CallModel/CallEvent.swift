@@ -53,6 +53,8 @@ package struct CallEvent: Hashable, Sendable {
     case linkDown(reason: String)
     /// The link may have missed events between these instants.
     case linkGap(from: Timestamp, to: Timestamp)
+    /// The agent's sign of life for its destinations; no subscriber is told.
+    case heartbeat
   }
 }
 
@@ -114,6 +116,7 @@ extension CallEvent.Kind {
     case .linkUp: "link.up"
     case .linkDown: "link.down"
     case .linkGap: "link.gap"
+    case .heartbeat: "sidetone.heartbeat"
     }
   }
 }

@@ -22,6 +22,8 @@ package struct TenantID: Hashable, Sendable, CustomStringConvertible {
 
   /// Exists from the first migration; owns whatever names no other tenant.
   package static let standard = TenantID(UUID(high: 0x0000_0000_0000_8000, low: 0x8000_0000_0000_0001))
+  /// The agent itself: owns what no tenant is told.
+  package static let agent = TenantID(UUID(high: 0x0000_0000_0000_8000, low: 0x8000_0000_0000_0000))
 }
 
 /// Where an entry stands in the journal: grows by one an entry, never reused.

@@ -18,13 +18,16 @@ package struct JournalEntry: Hashable, Sendable {
   package let detail: [UInt8]
   /// The call itself on its way to the journal, so that what is at hand is not read back from JSON; nil afterwards.
   package private(set) var model: Call?
+  /// When it was written to the journal; nil before.
+  package private(set) var storedAt: Timestamp?
 
   package init(
     position: Position, id: EventID, type: String, source: String, tenant: TenantID, occurredAt: Timestamp,
-    callID: CallID?, call: [UInt8]?, detail: [UInt8]
+    callID: CallID?, call: [UInt8]?, detail: [UInt8], storedAt: Timestamp? = nil
   ) {
     (self.position, self.id, self.type, self.source, self.tenant) = (position, id, type, source, tenant)
     (self.occurredAt, self.callID, self.call, self.detail) = (occurredAt, callID, call, detail)
+    self.storedAt = storedAt
   }
 
   package init(_ event: CallEvent, at position: Position) {
@@ -34,10 +37,10 @@ package struct JournalEntry: Hashable, Sendable {
     model = event.call
   }
 
-  package func placed(at position: Position) -> JournalEntry {
+  package func placed(at position: Position, _ storedAt: Timestamp) -> JournalEntry {
     JournalEntry(
       position: position, id: id, type: type, source: source, tenant: tenant, occurredAt: occurredAt, callID: callID,
-      call: call, detail: detail)
+      call: call, detail: detail, storedAt: storedAt)
   }
 
   /// The call read back from its JSON; nil for an event that is of no call.

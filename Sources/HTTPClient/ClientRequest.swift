@@ -15,6 +15,15 @@ package struct ClientRequest: Sendable {
   package var timeout: Duration = .seconds(15)
   /// A longer answer fails the request.
   package var bodyLimit = 8 << 20
+  /// Of a longer answer the rest is let go instead.
+  package var isBodyCut = false
+  /// A client certificate and its key, in PEM files.
+  package var certificateFile: String?
+  package var keyFile: String?
+  /// `http://proxy:3128`: where all goes through. It resolves names, so `policy` sees only itself.
+  package var proxy: String?
+  /// Which addresses may be connected to; nil for all.
+  package var policy: AddressPolicy?
 
   package init(_ method: String, _ url: String) { (self.method, self.url) = (method, url) }
 }
@@ -38,6 +47,8 @@ package struct ClientFailure: Error, Hashable, CustomStringConvertible {
     /// The server's certificate is not one to trust, or is another name's.
     case certificate
     case tls, tooLarge, broken
+    /// The name stands for an address that may not be connected to.
+    case forbidden
     /// libcurl is not on this host.
     case noLibrary
   }

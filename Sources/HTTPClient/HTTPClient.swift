@@ -58,7 +58,7 @@ package final class HTTPClient {
   }
 
   private func perform(_ request: ClientRequest, isTunnel: Bool) async throws(ClientFailure) -> Transfer {
-    let transfer = Transfer(bodyLimit: request.bodyLimit)
+    let transfer = Transfer(request)
     let key = Unmanaged.passUnretained(transfer).toOpaque()
     transfers[key] = transfer
     guard begin(request, transfer, isTunnel) else {
@@ -69,6 +69,9 @@ package final class HTTPClient {
     guard code == 0 else {
       let text = String(cString: shim_curl_error(transfer.handle, code))
       finish(transfer)
+      if let refused = transfer.refused {
+        throw ClientFailure(.forbidden, "\(refused) is not an address that may be connected to")
+      }
       throw ClientFailure(code: code, text)
     }
     return transfer
@@ -86,7 +89,13 @@ package final class HTTPClient {
         { context, bytes, size in
           let transfer = Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
           transfer.take(line: UnsafeRawBufferPointer(start: bytes, count: size))
-        }, context)
+        },
+        request.policy == nil
+          ? nil
+          : { context, address, size in
+            let transfer = Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
+            return transfer.mayConnect(UnsafeRawBufferPointer(start: address, count: size)) ? 1 : 0
+          }, context)
     }
     return transfer.handle != nil
   }
@@ -138,12 +147,25 @@ final class Transfer: @unchecked Sendable {
   var waiting: CheckedContinuation<Int32, Never>?
   private(set) var headers: [(name: String, value: String)] = []
   private(set) var body: [UInt8] = []
+  /// The last address that was not connected to.
+  private(set) var refused: String?
   private let bodyLimit: Int
+  private let isBodyCut: Bool
+  private let policy: AddressPolicy?
 
-  init(bodyLimit: Int) { self.bodyLimit = bodyLimit }
+  init(_ request: ClientRequest) {
+    (bodyLimit, isBodyCut, policy) = (request.bodyLimit, request.isBodyCut, request.policy)
+  }
+
+  func mayConnect(_ address: UnsafeRawBufferPointer) -> Bool {
+    guard let policy, let address = NetworkAddress(socketAddress: address) else { return false }
+    if policy.permits(address) { return true }
+    refused = address.description
+    return false
+  }
 
   func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard body.count + bytes.count <= bodyLimit else { return false }
+    guard body.count + bytes.count <= bodyLimit else { return isBodyCut }
     body.append(contentsOf: bytes)
     return true
   }
@@ -160,7 +182,9 @@ final class Transfer: @unchecked Sendable {
 extension ClientRequest {
   /// The options as libcurl takes them; valid inside `body` only.
   func withOptions<T>(isTunnel: Bool, _ body: (UnsafePointer<shim_transfer_options>) -> T) -> T {
-    let texts = [url, method, connectTo.map { "::\($0)" }, caFile].map { $0.flatMap { strdup($0) } }
+    let texts = [url, method, connectTo.map { "::\($0)" }, caFile, certificateFile, keyFile, proxy].map {
+      $0.flatMap { strdup($0) }
+    }
     let lines = headers.map { strdup("\($0.name): \($0.value)") }
     defer { for text in texts + lines { free(text) } }
     return (lines.map { UnsafePointer($0) } + [nil]).withUnsafeBufferPointer { lines in
@@ -168,6 +192,9 @@ extension ClientRequest {
         var options = shim_transfer_options()
         (options.url, options.method) = (UnsafePointer(texts[0]), UnsafePointer(texts[1]))
         (options.connect_to, options.ca_file) = (UnsafePointer(texts[2]), UnsafePointer(texts[3]))
+        (options.cert_file, options.key_file) = (UnsafePointer(texts[4]), UnsafePointer(texts[5]))
+        options.proxy = UnsafePointer(texts[6])
+        options.shares_connection = url.hasPrefix("https:") && !isTunnel ? 1 : 0
         options.headers = lines.baseAddress
         if self.body != nil { (options.body, options.body_size) = (bytes.baseAddress ?? Self.nothing, bytes.count) }
         options.connect_ms = Int(connectTimeout.nanoseconds / 1_000_000)

@@ -7,6 +7,8 @@ package enum Scope: String, CaseIterable, Sendable {
   case eventsRead = "events:read"
   case callsControl = "calls:control"
   case metricsRead = "metrics:read"
+  /// To see where events go; whoever may write it, or sees what the administrator sees, may read it.
+  case destinationsRead = "destinations:read"
   case destinationsWrite = "destinations:write"
   /// To see what the administrator sees.
   case adminRead = "admin:read"
@@ -18,7 +20,12 @@ package enum Scope: String, CaseIterable, Sendable {
 
   /// The rights of a key with these scopes.
   package static func rights(_ scopes: [String]) -> Set<String> {
-    scopes.contains(admin.rawValue) ? Set(scopes).union([adminRead.rawValue]) : Set(scopes)
+    var rights = Set(scopes)
+    if rights.contains(admin.rawValue) { rights.insert(adminRead.rawValue) }
+    if !rights.isDisjoint(with: [destinationsWrite.rawValue, adminRead.rawValue]) {
+      rights.insert(destinationsRead.rawValue)
+    }
+    return rights
   }
 }
 
@@ -29,9 +36,10 @@ package enum Role: String, CaseIterable, Sendable {
   package var rights: Set<Scope> {
     switch self {
     case .admin: Set(Scope.allCases)
-    case .supervisor: [.callsRead, .historyRead, .eventsRead, .callsControl, .metricsRead, .adminRead]
+    case .supervisor:
+      [.callsRead, .historyRead, .eventsRead, .callsControl, .metricsRead, .destinationsRead, .adminRead]
     case .agent: [.callsRead, .historyRead, .eventsRead, .callsControl]
-    case .viewer: [.callsRead, .historyRead, .eventsRead, .metricsRead, .adminRead]
+    case .viewer: [.callsRead, .historyRead, .eventsRead, .metricsRead, .destinationsRead, .adminRead]
     }
   }
 }

@@ -27,6 +27,8 @@ package final class Journal {
   /// The file is damaged; the agent ends.
   package var onCorrupt: @LoopActor (String) -> Void = { _ in }
 
+  /// Which journal this is.
+  package let id: UUID
   package private(set) var head: Position
   package private(set) var oldest: Position
   package private(set) var isWritable = true
@@ -47,7 +49,7 @@ package final class Journal {
   private init(worker: Worker, helper: Worker?, path: String, file: JournalFile) {
     (self.worker, self.helper, self.file) = (worker, helper, file)
     checkpointer = Checkpointer(path: path)
-    (head, oldest) = (file.head, file.oldest)
+    (id, head, oldest) = (file.id, file.head, file.oldest)
   }
 
   /// Opens or creates the journal; bounds and open calls are read, entries are not.
@@ -174,6 +176,25 @@ package final class Journal {
     try await ask { file throws(SQLiteError) in try file.entries(after: after, limit: limit) }
   }
 
+  package func entries(at positions: [Position]) async throws(JournalError) -> [JournalEntry] {
+    try await ask { file throws(SQLiteError) in try file.entries(at: positions) }
+  }
+
+  package func positions(of events: [EventID]) async throws(JournalError) -> [Position] {
+    try await ask { file throws(SQLiteError) in try file.positions(of: events) }
+  }
+
+  /// The first position of an entry that was kept at this time or later.
+  package func position(keptAt time: Timestamp) async throws(JournalError) -> Position {
+    try await ask { file throws(SQLiteError) in Position(try file.due(time)) }
+  }
+
+  package func record(loss reason: String, count: Int, detail: String, events: [EventID]) async throws(JournalError) {
+    try await ask { file throws(SQLiteError) in
+      try file.record(loss: reason, count: count, detail: detail, ids: events.flatMap(\.uuid.bytes))
+    }
+  }
+
   package func entries(of call: CallID) async throws(JournalError) -> [JournalEntry] {
     try await ask { file throws(SQLiteError) in try file.entries(of: call) }
   }
@@ -210,11 +231,15 @@ package final class Journal {
   /// Applies retention in slices, so that appends get their turn between them.
   /// - Returns: how many entries went.
   @discardableResult
-  package func prune(olderThanDays days: Int, largerThanMiB mebibytes: Int) async throws(JournalError) -> Int {
+  package func prune(olderThanDays days: Int, largerThanMiB mebibytes: Int, claims: [RetentionClaim] = [])
+    async throws(JournalError) -> Int
+  {
     var total = 0
     while isWritable {
       let before = Timestamp.now().adding(seconds: -Double(days) * 86_400)
-      let gone = try await ask { file throws(SQLiteError) in try file.prune(before: before, bytes: mebibytes << 20) }
+      let gone = try await ask { file throws(SQLiteError) in
+        try file.prune(before: before, bytes: mebibytes << 20, claims: claims)
+      }
       total += gone
       oldest = try await ask { file throws(SQLiteError) in file.oldest }
       if gone == 0 { break }

@@ -10,6 +10,21 @@ package struct Loss: Sendable {
   package let reason: String
   package let count: Int
   package let detail: String
+  /// The events, where they had got as far as having an id.
+  package let events: [UUID]
+}
+
+/// Somebody has not had these entries yet.
+package struct RetentionClaim: Sendable {
+  package let name: String
+  package let tenant: TenantID
+  /// The first entry that is not settled.
+  package let from: Position
+  package let wants: @Sendable (_ type: String) -> Bool
+
+  package init(name: String, tenant: TenantID, from: Position, wants: @escaping @Sendable (String) -> Bool) {
+    (self.name, self.tenant, self.from, self.wants) = (name, tenant, from, wants)
+  }
 }
 
 package final class JournalFile: @unchecked Sendable {
@@ -25,6 +40,8 @@ package final class JournalFile: @unchecked Sendable {
     let started: Int64
   }
 
+  /// Which journal this is: positions mean nothing in another.
+  package let id: UUID
   package private(set) var head = Position.start
   package private(set) var oldest = Position.start
 
@@ -38,6 +55,7 @@ package final class JournalFile: @unchecked Sendable {
       try database.run(unsafe: "VACUUM")
     }
     try database.migrate(Migrations.steps)
+    id = try database.rows("SELECT id FROM identity").first?[0].uuid ?? UUID(high: 0, low: 0)
     try readBounds()
     for row in try database.rows("SELECT tenant, started, call_id FROM calls WHERE position IS NULL") {
       guard let tenant = row[0].uuid, let started = row[1].int, let id = row[2].uuid else { continue }
@@ -73,7 +91,7 @@ package final class JournalFile: @unchecked Sendable {
   }
 
   private func insert(_ entry: JournalEntry, at now: Timestamp) throws(SQLiteError) -> JournalEntry? {
-    let placed = entry.placed(at: Position(head.value + 1))
+    let placed = entry.placed(at: Position(head.value + 1), now)
     let statement = try database.statement(
       """
       INSERT INTO entries (position, id, occurred, kept, tenant, type, source, call_id, call, detail)
@@ -146,7 +164,7 @@ package final class JournalFile: @unchecked Sendable {
     try read(
       try database.statement(
         """
-        SELECT position, id, type, source, tenant, occurred, call_id, call, detail
+        SELECT position, id, type, source, tenant, occurred, call_id, call, detail, kept
         FROM entries
         WHERE position > ?
         ORDER BY position
@@ -154,12 +172,37 @@ package final class JournalFile: @unchecked Sendable {
         """), .int(after.value), .int(Int64(limit)))
   }
 
+  /// Those of the positions that are still there, oldest first.
+  package func entries(at positions: [Position]) throws(SQLiteError) -> [JournalEntry] {
+    var found: [JournalEntry] = []
+    for position in positions.sorted() {
+      found += try read(
+        try database.statement(
+          """
+          SELECT position, id, type, source, tenant, occurred, call_id, call, detail, kept
+          FROM entries
+          WHERE position = ?
+          """), .int(position.value))
+    }
+    return found
+  }
+
+  /// Where events of these ids stand, as far as they are there.
+  package func positions(of events: [EventID]) throws(SQLiteError) -> [Position] {
+    var found: [Position] = []
+    for event in events {
+      let row = try database.rows("SELECT position FROM entries WHERE id = ?", .id(event.uuid)).first
+      if let position = row?[0].int { found.append(Position(position)) }
+    }
+    return found
+  }
+
   /// The entries of one call, oldest first. Costs a look at every event of the calls that began in its millisecond.
   package func entries(of call: CallID, limit: Int = 10_000) throws(SQLiteError) -> [JournalEntry] {
     try read(
       try database.statement(
         """
-        SELECT position, id, type, source, tenant, occurred, call_id, call, detail
+        SELECT position, id, type, source, tenant, occurred, call_id, call, detail, kept
         FROM entries
         WHERE id BETWEEN ? AND ?
           AND call_id = ?
@@ -180,7 +223,8 @@ package final class JournalFile: @unchecked Sendable {
           position: Position(statement.int(0)), id: EventID(id), type: statement.text(2), source: statement.text(3),
           tenant: TenantID(tenant), occurredAt: Timestamp(microseconds: statement.int(5)),
           callID: isOfCall ? UUID(bytes: statement.blob(6)).map(CallID.init) : nil,
-          call: isOfCall ? statement.blob(7) : nil, detail: statement.blob(8)))
+          call: isOfCall ? statement.blob(7) : nil, detail: statement.blob(8),
+          storedAt: Timestamp(microseconds: statement.int(9))))
     }
     return found
   }
@@ -224,17 +268,23 @@ package final class JournalFile: @unchecked Sendable {
   // MARK: Retention and losses
 
   /// Removes up to `slice` of the oldest entries that are older than `before`, or any while the file is larger than
-  /// `bytes`. The newest entry always stays, so that no position is ever used twice.
+  /// `bytes`. The newest entry always stays, so that no position is ever used twice. Age spares what somebody still has a
+  /// claim to; size does not, and the loss ledger then says who lost which events.
   /// - Returns: how many went.
-  package func prune(before: Timestamp, bytes: Int, slice: Int = 500) throws(SQLiteError) -> Int {
+  package func prune(before: Timestamp, bytes: Int, claims: [RetentionClaim] = [], slice: Int = 500)
+    throws(SQLiteError) -> Int
+  {
     let isTooLarge = try size() > bytes
+    let kept = claims.map { $0.from.value }.min() ?? .max
+    let bound = isTooLarge ? head.value : min(try due(before), kept)
     let gone = try database.transaction { () throws(SQLiteError) in
+      if isTooLarge, kept < bound { try noteLosses(claims, below: bound, slice) }
       try database.rows(
         """
         DELETE FROM entries
         WHERE position IN (
           SELECT position FROM entries WHERE position < ?1 ORDER BY position LIMIT ?2)
-        """, .int(isTooLarge ? head.value : try due(before)), .int(Int64(slice)))
+        """, .int(bound), .int(Int64(slice)))
       let gone = database.changes
       try forgetCalls()
       return gone
@@ -243,6 +293,29 @@ package final class JournalFile: @unchecked Sendable {
     try database.run(unsafe: "PRAGMA incremental_vacuum(1000)")
     try readBounds()
     return gone
+  }
+
+  /// What the next slice takes from those who have not had it.
+  private func noteLosses(_ claims: [RetentionClaim], below bound: Int64, _ slice: Int) throws(SQLiteError) {
+    let rows = try database.rows(
+      "SELECT position, id, type, tenant FROM entries WHERE position < ?1 ORDER BY position LIMIT ?2", .int(bound),
+      .int(Int64(slice)))
+    for claim in claims {
+      var (ids, first, last): ([UInt8], Int64, Int64) = ([], 0, 0)
+      for row in rows {
+        guard let position = row[0].int, let id = row[1].blob, let type = row[2].text, row[3].uuid == claim.tenant.uuid,
+          position >= claim.from.value, claim.wants(type)
+        else { continue }
+        (ids, first, last) = (ids + id, first == 0 ? position : first, position)
+      }
+      guard !ids.isEmpty else { continue }
+      try database.rows(
+        """
+        INSERT INTO losses (at, reason, count, detail, first_position, last_position, event_ids)
+        VALUES (?, 'retention', ?, ?, ?, ?, ?)
+        """, .time(.now()), .int(Int64(ids.count / 16)), .text("not yet delivered to \(claim.name)"), .int(first),
+        .int(last), .blob(ids))
+    }
   }
 
   /// Removes the rows of calls whose last entry is gone: they began before the oldest entry that is left.
@@ -296,7 +369,7 @@ package final class JournalFile: @unchecked Sendable {
 
   /// The first position that is not older than `before`; what stands below it is. Found by steps down the primary key,
   /// since entries are kept in the order of their positions.
-  private func due(_ before: Timestamp) throws(SQLiteError) -> Int64 {
+  package func due(_ before: Timestamp) throws(SQLiteError) -> Int64 {
     var (low, high) = (oldest.value, head.value)
     while low < high {
       let middle = low + (high - low) / 2
@@ -323,19 +396,25 @@ package final class JournalFile: @unchecked Sendable {
     return 0
   }
 
-  package func record(loss reason: String, count: Int, detail: String) throws(SQLiteError) {
+  /// - Parameter ids: the events, sixteen bytes each, where they are known.
+  package func record(loss reason: String, count: Int, detail: String, ids: [UInt8] = []) throws(SQLiteError) {
     try database.rows(
-      "INSERT INTO losses (at, reason, count, detail) VALUES (?, ?, ?, ?)", .int(Timestamp.now().microseconds),
-      .text(reason), .int(Int64(count)), .text(detail))
+      "INSERT INTO losses (at, reason, count, detail, event_ids) VALUES (?, ?, ?, ?, ?)", .time(.now()),
+      .text(reason), .int(Int64(count)), .text(detail), .blob(ids))
   }
 
   package func losses(limit: Int = 100) throws(SQLiteError) -> [Loss] {
-    try database.rows("SELECT at, reason, count, detail FROM losses ORDER BY id DESC LIMIT ?", .int(Int64(limit)))
-      .compactMap { row in
-        guard case .int(let at) = row[0], case .text(let reason) = row[1], case .int(let count) = row[2],
-          case .text(let detail) = row[3]
-        else { return nil }
-        return Loss(at: Timestamp(microseconds: at), reason: reason, count: Int(count), detail: detail)
-      }
+    try database.rows(
+      "SELECT at, reason, count, detail, event_ids FROM losses ORDER BY id DESC LIMIT ?", .int(Int64(limit))
+    )
+    .compactMap { row in
+      guard case .int(let at) = row[0], case .text(let reason) = row[1], case .int(let count) = row[2],
+        case .text(let detail) = row[3]
+      else { return nil }
+      let ids = row[4].blob ?? []
+      let events = stride(from: 0, to: ids.count, by: 16).compactMap { UUID(bytes: ids[$0..<min($0 + 16, ids.count)]) }
+      return Loss(
+        at: Timestamp(microseconds: at), reason: reason, count: Int(count), detail: detail, events: events)
+    }
   }
 }

@@ -1,7 +1,7 @@
 // The journal's schema, forward steps only. A step that was released is never edited.
 
 package enum Migrations {
-  package static let steps = [step1, step2]
+  package static let steps = [step1, step2, step3]
 
   /// Ids begin with milliseconds, so that both indexes grow at their end and inserts stay cheap.
   private static let step1 = """
@@ -71,5 +71,16 @@ package enum Migrations {
     GROUP BY e.call_id;
     DROP TABLE old_calls;
     DROP TABLE open_calls;
+    """
+
+  /// A journal has an id, so that what counts in its positions is never taken for another's. The ledger names events.
+  private static let step3 = """
+    CREATE TABLE identity (
+      id BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO identity (id) VALUES (randomblob(16));
+    ALTER TABLE losses ADD COLUMN first_position INTEGER;
+    ALTER TABLE losses ADD COLUMN last_position INTEGER;
+    ALTER TABLE losses ADD COLUMN event_ids BLOB;
     """
 }

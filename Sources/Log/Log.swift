@@ -50,6 +50,7 @@ package enum LogKey: String, Sendable {
   case peer = "peer"
   case position = "position"
   case requestID = "request.id"
+  case sinkName = "sink.name"
   case sourceName = "source.name"
   case version = "version"
 }

@@ -3,7 +3,7 @@
 package import Basics
 package import CallModel
 internal import Crypto
-internal import HTTP
+package import HTTP
 package import Hub
 internal import JSON
 package import Loop
@@ -139,7 +139,7 @@ package final class RelayService {
   }
 
   /// Does `body` once for each Idempotency-Key, over restarts.
-  func once(
+  package func once(
     _ context: RequestContext, _ caller: Caller, _ body: () async throws(APIError) -> HTTPResponse
   ) async throws(APIError) -> HTTPResponse {
     guard let key = context.request.header("idempotency-key") else { return try await body() }

@@ -2,7 +2,7 @@
 // released is never edited. Times are microseconds since 1970, flags 0 or 1, identifiers 16 bytes.
 
 package enum StoreMigrations {
-  package static let steps = [step1, step2]
+  package static let steps = [step1, step2, step3]
 
   private static let step1 = """
     CREATE TABLE tenants (
@@ -86,6 +86,65 @@ package enum StoreMigrations {
       detail TEXT NOT NULL,
       chain BLOB NOT NULL,
       PRIMARY KEY (tenant_id, number)
+    ) STRICT, WITHOUT ROWID;
+    """
+
+  /// Destinations, and how far each has come in each agent's journal. A page of the delivery log is numbered by the
+  /// attempts up to its end.
+  private static let step3 = """
+    CREATE TABLE destinations (
+      tenant_id BLOB NOT NULL REFERENCES tenants (id),
+      id BLOB NOT NULL,
+      name TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      origin TEXT NOT NULL,
+      url TEXT NOT NULL,
+      settings TEXT NOT NULL,
+      secret_version INTEGER NOT NULL,
+      previous_until INTEGER,
+      created_at INTEGER NOT NULL,
+      updated_at INTEGER NOT NULL,
+      PRIMARY KEY (tenant_id, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX destinations_by_name ON destinations (tenant_id, name);
+    CREATE TABLE checkpoints (
+      tenant_id BLOB NOT NULL REFERENCES tenants (id),
+      destination_id BLOB NOT NULL,
+      journal_id BLOB NOT NULL,
+      position INTEGER NOT NULL,
+      ahead TEXT NOT NULL,
+      accepted INTEGER NOT NULL,
+      set_aside INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      state_since INTEGER NOT NULL,
+      state_reason TEXT NOT NULL,
+      replay TEXT,
+      PRIMARY KEY (tenant_id, destination_id, journal_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE deliveries (
+      tenant_id BLOB NOT NULL REFERENCES tenants (id),
+      destination_id BLOB NOT NULL,
+      journal_id BLOB NOT NULL,
+      position INTEGER NOT NULL,
+      event_id BLOB NOT NULL,
+      lane BLOB NOT NULL,
+      type TEXT NOT NULL,
+      state TEXT NOT NULL,
+      attempts INTEGER NOT NULL,
+      next_at INTEGER NOT NULL,
+      reason TEXT NOT NULL,
+      since INTEGER NOT NULL,
+      PRIMARY KEY (tenant_id, destination_id, journal_id, position)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE delivery_log (
+      tenant_id BLOB NOT NULL REFERENCES tenants (id),
+      destination_id BLOB NOT NULL,
+      journal_id BLOB NOT NULL,
+      page INTEGER NOT NULL,
+      first_position INTEGER NOT NULL,
+      last_position INTEGER NOT NULL,
+      attempts BLOB NOT NULL,
+      PRIMARY KEY (tenant_id, destination_id, journal_id, page)
     ) STRICT, WITHOUT ROWID;
     """
 }

@@ -18,12 +18,17 @@ final class Cast {
   static let password = "violet-Tram-91"
   static let roles: [(String, Set<String>)] = [
     ("admin", Set(scopes)),
-    ("supervisor", ["calls:read", "history:read", "events:read", "calls:control", "metrics:read", "admin:read"]),
+    (
+      "supervisor",
+      ["calls:read", "history:read", "events:read", "calls:control", "metrics:read", "destinations:read", "admin:read"]
+    ),
     ("agent", ["calls:read", "history:read", "events:read", "calls:control"]),
-    ("viewer", ["calls:read", "history:read", "events:read", "metrics:read", "admin:read"]),
+    ("viewer", ["calls:read", "history:read", "events:read", "metrics:read", "destinations:read", "admin:read"]),
   ]
   static let scopes = [
-    "calls:read", "history:read", "events:read", "calls:control", "metrics:read", "destinations:write", "admin:read",
+    "calls:read", "history:read", "events:read", "calls:control", "metrics:read", "destinations:write",
+    "destinations:read",
+    "admin:read",
     "admin",
   ]
 
@@ -80,7 +85,8 @@ final class Cast {
       credentials.append(Credential(name: role + "'s key", headers: [("X-API-Key", text)], rights: rights))
     }
     for scope in Self.scopes {
-      let rights: Set<String> = scope == "admin" ? ["admin", "admin:read"] : [scope]
+      let implied = ["admin": ["admin:read", "destinations:read"], "admin:read": ["destinations:read"]]
+      let rights = Set([scope] + (implied[scope] ?? (scope == "destinations:write" ? ["destinations:read"] : [])))
       let key = try addKey([scope])
       credentials.append(
         Credential(name: "key of " + scope, headers: [("Authorization", "Bearer \(key)")], rights: rights))

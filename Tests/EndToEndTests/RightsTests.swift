@@ -51,11 +51,18 @@ import Testing
       try rows("/admin/api/\(kind)", ada).compactMap { row in row["id"]?.string.map { (kind, $0) } }
     }
     #expect(theirs.count >= 2)
+    let place = try JSONValue(
+      parsing: Array(
+        Client.get(
+          port, "/api/destinations", key: ada, method: "POST", body: "{\"name\":\"x\",\"url\":\"https://x.invalid/\"}"
+        ).body.utf8))["id"]?.string
+    let destination = try #require(place)
+    #expect(!Client.get(port, "/api/destinations", key: eve).body.contains(destination))
     let calls =
       try JSONValue(
         parsing: Array(Client.get(port, "/relay/call-history", key: ada).body.utf8))["data"]?.array ?? []
     for operation in try Operation.all(port) where operation.path.contains("{id}") {
-      let ids = theirs.map(\.1) + calls.compactMap { $0["id"]?.string }
+      let ids = [destination] + theirs.map(\.1) + calls.compactMap { $0["id"]?.string }
       for id in ids {
         let body =
           ["POST", "PUT", "PATCH"].contains(operation.method)
@@ -126,6 +133,14 @@ import Testing
     let new = "{\"username\":\"bob\",\"password\":\"\(Cast.password)\",\"role\":\"viewer\"}"
     try check("POST", "/admin/api/users", body: new)
     try check("POST", "/admin/api/keys", body: "{\"name\":\"a\",\"scopes\":[\"calls:read\"]}")
+    try check("POST", "/api/destinations", body: "{\"name\":\"crm\",\"url\":\"https://crm.invalid/\"}")
+    try check("PATCH", "/api/destinations/{id}", "crm", body: "{\"types\":[\"call.*\"]}")
+    for act in ["pause", "resume", "test", "rotate-secret", "let-go"] {
+      try check("POST", "/api/destinations/{id}/" + act, "crm")
+    }
+    try check("POST", "/api/destinations/{id}/replay", "crm", body: "{\"from\":1}")
+    for part in ["", "/deliveries", "/log"] { try check("GET", "/api/destinations/{id}" + part, "crm") }
+    try check("DELETE", "/api/destinations/{id}", "crm")
     let key = try first(port, token, "keys")
     let user = try first(port, token, "users", named: "bob")
     try check("POST", "/admin/api/keys/{id}/rotate", key, body: "{\"overlap_hours\":1}")

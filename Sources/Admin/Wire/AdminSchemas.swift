@@ -94,7 +94,10 @@ enum AdminSchema {
     ("oldest", .nullable(.integer)),
     (
       "losses",
-      .array(whole([("at", time), ("reason", .string), ("count", .integer), ("detail", .string)]))
+      .array(
+        whole([
+          ("at", time), ("reason", .string), ("count", .integer), ("detail", .string), ("events", .array(.string)),
+        ]))
     ),
   ])
   static let accepted = whole([("status", .string)])

@@ -18,6 +18,13 @@ struct shim_transfer_options {
   // Null for none.
   const void *body;
   size_t body_size;
+  // A client certificate and its key, or null.
+  const char *cert_file;
+  const char *key_file;
+  // `http://proxy:3128`, or null for none.
+  const char *proxy;
+  // Let the first of several requests to a host find out whether they can share its connection (HTTP/2).
+  int shares_connection;
   long connect_ms;
   long total_ms;
   // Connect, with TLS where the URL says so, and send nothing.
@@ -27,6 +34,8 @@ struct shim_transfer_options {
 // Both are given the transfer's context. `body` gives 0 to stop the transfer.
 typedef size_t (*shim_body_callback)(void *context, const char *bytes, size_t size);
 typedef void (*shim_header_callback)(void *context, const char *bytes, size_t size);
+// Asked before each connection, with the address it would go to (`sockaddr`); 0 refuses.
+typedef int (*shim_address_callback)(void *context, const void *address, size_t size);
 // `what`: 1 read, 2 write, 3 both, 4 forget the socket.
 typedef void (*shim_socket_callback)(void *context, int socket, int what);
 typedef void (*shim_timer_callback)(void *context, long milliseconds);
@@ -36,7 +45,7 @@ int shim_curl_load(char *why, size_t size);
 void *shim_curl_multi(shim_socket_callback socket, shim_timer_callback timer, void *context);
 shim_transfer *shim_curl_begin(
   void *multi, const struct shim_transfer_options *options, shim_body_callback body, shim_header_callback header,
-  void *context);
+  shim_address_callback address, void *context);
 // `socket` -1: time passed. `events`: 1 readable, 2 writable, 4 error.
 void shim_curl_act(void *multi, int socket, int events);
 // Gives the context of a transfer that ended, with its result code, or null.

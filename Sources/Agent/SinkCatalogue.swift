@@ -1,0 +1,83 @@
+// Which sinks there are, and how the configuration file names them: one line a kind.
+
+internal import Basics
+internal import CallModel
+package import Config
+internal import Crypto
+internal import HTTPClient
+internal import Identity
+internal import Loop
+package import SinkKit
+package import WebhookSink
+
+/// What the configuration says of destinations.
+package struct SinksConfig: Sendable {
+  package var upstream = UpstreamConfig()
+  package var webhook = WebhookOptions()
+  package var webhooks: [WebhookSinkConfig] = []
+
+  package init() {}
+
+  package init(reading reader: inout ConfigReader) {
+    upstream = UpstreamConfig(reading: &reader)
+    webhook = WebhookOptions(upstream, reader: &reader)
+    webhook.userAgent = "Sidetone/\(Agent.version)"
+    let tenant = TenantID.standard.uuid
+    for name in reader.instances(of: "sink") {
+      switch reader.text("sink." + name, "type", default: "webhook") {
+      case "webhook":
+        webhooks.append(WebhookSinkConfig(reading: &reader, name: name, tenant: tenant, shared: webhook))
+      default: reader.fault("sink." + name, "type", "expected webhook, nats or kafka")
+      }
+    }
+  }
+
+  package var records: [DestinationRecord] { webhooks.map(\.record) }
+}
+
+/// Makes the way to a destination.
+@LoopActor
+final class SinkCatalogue {
+  private let config: SinksConfig
+  private let secret: ServerSecret
+  private var client: HTTPClient?
+
+  init(_ config: SinksConfig, secret: ServerSecret) { (self.config, self.secret) = (config, secret) }
+
+  func make(_ record: DestinationRecord) throws -> any Sink {
+    switch record.kind {
+    case .webhook: try makeWebhook(record)
+    case .nats, .kafka: throw AgentFailure(description: "[sink.\(record.name)] is not in the configuration file")
+    }
+  }
+
+  private func makeWebhook(_ record: DestinationRecord) throws -> any Sink {
+    // Of its own: connections that others opened were not asked whether they may be.
+    let client = try self.client ?? HTTPClient()
+    self.client = client
+    if let declared = config.webhooks.first(where: { $0.record.id == record.id }) {
+      return WebhookSink(record, client: client, options: declared.options) { declared.keys }
+    }
+    return WebhookSink(record, client: client, options: config.webhook) { [self] in keys(of: record) }
+  }
+
+  // MARK: Secrets
+
+  /// Nothing of a secret is stored: it is made from the server's secret, the destination and a version.
+  func key(of record: DestinationRecord, version: Int) -> StandardWebhooks.Key {
+    secret.derived("webhook/\(record.id)/\(version)")
+  }
+
+  private func keys(of record: DestinationRecord) -> [StandardWebhooks.Key] {
+    var keys = [key(of: record, version: record.secretVersion)]
+    if let until = record.previousUntil, until > .now() {
+      keys.append(key(of: record, version: record.secretVersion - 1))
+    }
+    return keys
+  }
+
+  func shownSecret(of record: DestinationRecord) -> Secret<String>? {
+    guard record.kind == .webhook, record.origin == .api else { return nil }
+    return StandardWebhooks.text(key(of: record, version: record.secretVersion))
+  }
+}

@@ -1,0 +1,365 @@
+// Carries entries to one destination: reads for the outbox, sends what it says may go, tells it what came back, and has
+// its progress kept. One per destination; none waits for another.
+
+package import Basics
+package import CallModel
+package import Health
+internal import Log
+package import Loop
+package import Metrics
+
+/// What couriers share.
+@LoopActor
+package struct CourierTools {
+  package let feed: any EventFeed
+  package let book: SettlementBook
+  package let health: HealthBoard
+  package let timings: DeliveryTimings
+  /// Makes the way to the peer. Throws what is wrong with the configuration.
+  package let makeSink: @LoopActor (DestinationRecord) throws -> any Sink
+  package var now: @LoopActor () -> Moment = { Moment.now() }
+  package var wall: @LoopActor () -> Timestamp = { Timestamp.now() }
+  package var random: @LoopActor () -> Double = { Double.random(in: 0..<1) }
+  /// False for an agent that serves one command.
+  package var isSending = true
+  /// Attempts that a destination's log keeps.
+  package var logLimit: Int64 = 100_000
+
+  package init(
+    feed: any EventFeed, book: SettlementBook, health: HealthBoard, timings: DeliveryTimings,
+    makeSink: @escaping @LoopActor (DestinationRecord) throws -> any Sink
+  ) {
+    (self.feed, self.book, self.health, self.timings, self.makeSink) = (feed, book, health, timings, makeSink)
+  }
+}
+
+/// How long each part of an event's way takes.
+package struct DeliveryTimings: Sendable {
+  let storedToSent: Histogram
+  let sentToAcknowledged: Histogram
+  let accepted: Metric
+  let failed: Metric
+
+  package init(_ metrics: MetricRegistry) {
+    storedToSent = metrics.histogram("sidetone_send_seconds", "From an event on disk to its first way to a destination")
+    sentToAcknowledged = metrics.histogram(
+      "sidetone_acknowledge_seconds", "From sending a delivery to the destination's answer")
+    accepted = metrics.counter("sidetone_deliveries_total", "Events that a destination acknowledged")
+    failed = metrics.counter("sidetone_delivery_failures_total", "Attempts that a destination did not acknowledge")
+  }
+}
+
+@LoopActor
+package final class Courier {
+  package private(set) var record: DestinationRecord
+  package private(set) var state: DestinationState
+  package private(set) var outbox: Outbox
+  package private(set) var replay: Replay?
+  package private(set) var tally = Tally()
+  package private(set) var lastAccepted: Timestamp?
+  package private(set) var lastFailure: (at: Timestamp, reason: String)?
+
+  private let tools: CourierTools
+  private var sink: (any Sink)?
+  private var isReading = false
+  private var isReplaying = false
+  private var isStopped = false
+  private var wake: Loop.Timer?
+  private var page: Int64
+
+  package init(_ stored: StoredDestination, progress: Progress, page: Int64, tools: CourierTools) {
+    (record, state, replay, self.page, self.tools) = (stored.record, stored.state, stored.replay, page, tools)
+    outbox = Outbox(
+      progress, open: stored.open, limits: stored.record.limits, rate: stored.record.ratePerSecond.map(Double.init),
+      at: tools.now(), wall: tools.wall())
+  }
+
+  // MARK: Life
+
+  package func start() {
+    guard tools.isSending else { return }
+    openSink()
+    showState()
+    if outbox.counts.setAside > 0 { tools.health.raise(SinkCondition.setAside, on: record.name) }
+    advance()
+    tick()
+  }
+
+  /// Nothing is begun any more; what is under way is awaited by nobody and told again after a start.
+  package func stop() {
+    isStopped = true
+    if let wake { LoopActor.loop.cancel(wake) }
+    sink?.close()
+    for condition in [
+      SinkCondition.failing, SinkCondition.gone, SinkCondition.silent, SinkCondition.setAside, SinkCondition.broken,
+    ] { tools.health.clear(condition, on: record.name) }
+  }
+
+  private func openSink() {
+    sink?.close()
+    sink = nil
+    do {
+      sink = try tools.makeSink(record)
+      tools.health.clear(SinkCondition.broken, on: record.name)
+    } catch {
+      Log.error("a destination cannot be used", [.sinkName: record.name, .errorText: "\(error)"])
+      tools.health.raise(SinkCondition.broken, on: record.name, detail: "\(error)")
+    }
+  }
+
+  private func tick() {
+    LoopActor.loop.after(.seconds(30)) { [weak self] in
+      guard let self, !isStopped else { return }
+      outbox.touch()
+      noteProgress()
+      // Whatever was missed is looked at again here.
+      advance()
+      tick()
+    }
+  }
+
+  /// The record as it is now; what is loaded is read anew under it.
+  package func change(_ record: DestinationRecord) {
+    self.record = record
+    outbox.change(record.limits, rate: record.ratePerSecond.map(Double.init), at: tools.now())
+    openSink()
+    advance()
+  }
+
+  package func set(_ state: DestinationState) {
+    self.state = state
+    showState()
+    advance()
+  }
+
+  private func showState() {
+    if state.kind == .gone {
+      tools.health.raise(SinkCondition.gone, on: record.name, detail: state.reason)
+    } else {
+      tools.health.clear(SinkCondition.gone, on: record.name)
+    }
+  }
+
+  /// New entries are in the journal.
+  package func poke() { advance() }
+
+  // MARK: The round
+
+  private var mayWork: Bool { tools.isSending && !isStopped && state.kind == .active && sink != nil }
+
+  private func advance() {
+    guard mayWork else { return }
+    read()
+    send()
+    sleepUntilDue()
+    noteProgress()
+  }
+
+  private func read() {
+    while !isReading, outbox.room > 0, outbox.cursor < tools.feed.head {
+      guard let page = tools.feed.recentPage(after: outbox.cursor, limit: min(64, outbox.room)) else {
+        return readPage(outbox.room)
+      }
+      if page.isEmpty { break }
+      take(page)
+    }
+    feedReplay()
+  }
+
+  private func readPage(_ room: Int) {
+    isReading = true
+    let after = outbox.cursor
+    // Ends by itself: one bounded read.
+    LoopActor.begin { [self] in
+      let page = await tools.feed.page(after: after, limit: min(128, room))
+      isReading = false
+      guard !isStopped else { return }
+      guard let page else { return wake(after: .seconds(1)) }
+      if page.isEmpty { return wake(after: .seconds(1)) }
+      take(page)
+      advance()
+    }
+  }
+
+  private func take(_ page: [JournalEntry]) {
+    for entry in page { outbox.offer(entry, isWanted: wants(entry)) }
+  }
+
+  private func wants(_ entry: JournalEntry) -> Bool {
+    if entry.type == EventFilter.heartbeatType { return record.hasHeartbeat && isQuiet(for: 30) }
+    return entry.tenant.uuid == record.tenant && record.filter.matches(entry)
+  }
+
+  /// Whether nothing was acknowledged for that many seconds.
+  package func isQuiet(for seconds: Double) -> Bool {
+    tools.wall().seconds(since: lastAccepted ?? state.since) >= seconds
+  }
+
+  private func send() {
+    while let work = outbox.next(at: tools.now(), wall: tools.wall()) {
+      switch work {
+      case .send(let flight, let delivery): carry(flight, delivery)
+      case .fetch(let flight, let positions, let attempt): fetch(flight, positions, attempt)
+      }
+    }
+  }
+
+  private func carry(_ flight: Outbox.FlightID, _ delivery: Delivery) {
+    guard let sink else { return }
+    // Returns within the sink's time limit, and takes its place in flight with it.
+    LoopActor.begin { [self] in
+      let begun = tools.now()
+      if delivery.attempt == 1 { noteSending(delivery) }
+      let receipt = await sink.deliver(delivery)
+      tools.timings.sentToAcknowledged.record((tools.now() - begun).seconds)
+      finish(flight, delivery, receipt)
+    }
+  }
+
+  private func fetch(_ flight: Outbox.FlightID, _ positions: [Position], _ attempt: Int) {
+    LoopActor.begin { [self] in
+      let entries = await tools.feed.entries(at: positions)
+      guard let entries else {
+        outbox.unread(flight, at: tools.now(), random: tools.random())
+        return advance()
+      }
+      let missing = Set(positions).subtracting(entries.map(\.position))
+      if !missing.isEmpty { outbox.vanished(flight, missing.sorted(), at: tools.now()) }
+      guard !entries.isEmpty else { return advance() }
+      carry(flight, Delivery(entries: entries, attempt: attempt))
+    }
+  }
+
+  private func noteSending(_ delivery: Delivery) {
+    let now = tools.wall()
+    for entry in delivery.entries {
+      if let stored = entry.storedAt { tools.timings.storedToSent.record(max(0, now.seconds(since: stored))) }
+    }
+  }
+
+  private func finish(_ flight: Outbox.FlightID, _ delivery: Delivery, _ receipt: Receipt) {
+    let wall = tools.wall()
+    let asideBefore = outbox.counts.setAside
+    outbox.settle(flight, delivery.entries, receipt, at: tools.now(), wall: wall, random: tools.random())
+    let isAccepted = receipt.verdict == .accepted
+    tally.note(delivery.entries.count, isAccepted: isAccepted, at: wall)
+    (isAccepted ? tools.timings.accepted : tools.timings.failed).add(delivery.entries.count)
+    if isAccepted {
+      lastAccepted = wall
+      tools.health.clear(SinkCondition.silent, on: record.name)
+    } else {
+      lastFailure = (wall, receipt.reason)
+    }
+    if outbox.counts.setAside != asideBefore { tools.health.raise(SinkCondition.setAside, on: record.name) }
+    showBreaker(receipt)
+    if receipt.verdict == .gone { stopForGood(receipt) }
+    advance()
+    if !mayWork { noteProgress() }
+  }
+
+  private var isFailing = false
+
+  private func showBreaker(_ receipt: Receipt) {
+    guard outbox.breaker.isClosed == isFailing else { return }
+    isFailing = !outbox.breaker.isClosed
+    if isFailing {
+      Log.warning("a destination does not take events", [.sinkName: record.name, .errorText: receipt.reason])
+      tools.health.raise(SinkCondition.failing, on: record.name, detail: "\(record.name): \(receipt.reason)")
+    } else {
+      Log.info("a destination takes events again", [.sinkName: record.name])
+      tools.health.clear(SinkCondition.failing, on: record.name)
+    }
+  }
+
+  private func stopForGood(_ receipt: Receipt) {
+    guard state.kind == .active else { return }
+    set(DestinationState(.gone, since: tools.wall(), reason: receipt.reason))
+    Log.error("a destination is no more and is stopped", [.sinkName: record.name, .errorText: receipt.reason])
+    let (state, record) = (state, record)
+    // Kept for after a restart; should this fail, the destination says so again.
+    LoopActor.begin { [tools] in try? await tools.book.store.set(state, of: record) }
+  }
+
+  private func sleepUntilDue() {
+    guard let due = outbox.wakeAt(tools.now()) else { return }
+    wake(after: max(.milliseconds(1), due - tools.now()))
+  }
+
+  private func wake(after span: Duration) {
+    if let wake { LoopActor.loop.cancel(wake) }
+    wake = LoopActor.loop.after(span) { [weak self] in
+      self?.wake = nil
+      self?.advance()
+    }
+  }
+
+  // MARK: Progress
+
+  /// Its settlements hold up what it might send.
+  var isHeldUp: Bool { outbox.unsavedCount * 2 >= record.limits.inFlight }
+
+  private func noteProgress() {
+    if outbox.hasChanges { tools.book.note(self, isUrgent: isHeldUp) }
+  }
+
+  func takeStep() -> DestinationStore.Step? {
+    guard let settlement = outbox.takeSettlement() else { return nil }
+    page += Int64(settlement.attempts.count)
+    return DestinationStore.Step(
+      record: record, settlement: settlement, replay: replay, page: page, forgottenPage: page - tools.logLimit)
+  }
+
+  func saved(_ step: DestinationStore.Step) {
+    outbox.saved(step.settlement)
+    advance()
+  }
+
+  // MARK: Replay
+
+  /// - Returns: false while another one is under way.
+  package func begin(_ replay: Replay) -> Bool {
+    guard self.replay == nil else { return false }
+    self.replay = replay
+    outbox.markChanged()
+    advance()
+    return true
+  }
+
+  package func again(_ entries: [JournalEntry]) {
+    for entry in entries { outbox.replay(entry, at: tools.now(), wall: tools.wall()) }
+    advance()
+  }
+
+  /// Replayed entries join the held ones, a page at a time, for as long as there is room.
+  private func feedReplay() {
+    guard let replay, !isReplaying, outbox.heldCount < record.limits.held / 2 else { return }
+    isReplaying = true
+    LoopActor.begin { [self] in
+      let page = await tools.feed.page(after: replay.cursor, limit: 128)
+      isReplaying = false
+      guard !isStopped, let page else { return wake(after: .seconds(1)) }
+      takeReplayed(page, replay)
+      advance()
+    }
+  }
+
+  private func takeReplayed(_ page: [JournalEntry], _ replay: Replay) {
+    var next = replay
+    for entry in page where entry.position <= replay.until {
+      next.cursor = entry.position
+      let isChosen = replay.types.isEmpty || EventFilter(types: replay.types).matches(type: entry.type)
+      guard isChosen, entry.type != EventFilter.heartbeatType, entry.tenant.uuid == record.tenant,
+        record.filter.matches(entry)
+      else { continue }
+      outbox.replay(entry, at: tools.now(), wall: tools.wall())
+    }
+    let isOver = page.isEmpty || next.cursor >= replay.until || (page.last?.position ?? .start) > replay.until
+    self.replay = isOver ? nil : next
+    outbox.markChanged()
+  }
+
+  package func asideChanged(to count: Int) {
+    outbox.setAsideCount(count)
+    if count == 0 { tools.health.clear(SinkCondition.setAside, on: record.name) }
+  }
+}

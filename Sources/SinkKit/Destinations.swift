@@ -1,0 +1,301 @@
+// All destinations of this agent: made, changed, ended, and each with its courier.
+
+package import Basics
+package import CallModel
+internal import Crypto
+internal import Health
+internal import Log
+package import Loop
+internal import Store
+
+/// Why a destination was not made or changed.
+package enum DestinationError: Error, Equatable {
+  case notFound
+  case nameTaken
+  /// It stands in the configuration file; change it there.
+  case fromFile
+  case tooMany
+  case replayUnderWay
+  case badField(String, String)
+  case unavailable
+}
+
+/// Where a new destination begins.
+package enum StartingPoint: Sendable, Equatable {
+  case now
+  case oldest
+  case after(Position)
+}
+
+@LoopActor
+package final class Destinations {
+  package nonisolated static let perTenant = 100
+
+  package private(set) var couriers: [UUID: Courier] = [:]
+  package private(set) var isLoaded = false
+  private let tools: CourierTools
+  private let declared: [DestinationRecord]
+  private let heartbeat: Duration
+  private let oldest: @LoopActor () -> Position
+  /// Puts a sign of life on its way through the journal.
+  private let tellHeartbeat: @LoopActor () -> Void
+  private var isStopped = false
+
+  /// - Parameter declared: those of the configuration file.
+  package init(
+    tools: CourierTools, declared: [DestinationRecord], heartbeat: Duration,
+    oldest: @escaping @LoopActor () -> Position,
+    tellHeartbeat: @escaping @LoopActor () -> Void
+  ) {
+    (self.tools, self.declared, self.heartbeat) = (tools, declared, heartbeat)
+    (self.oldest, self.tellHeartbeat) = (oldest, tellHeartbeat)
+  }
+
+  private var store: DestinationStore { tools.book.store }
+
+  // MARK: Life
+
+  /// Takes up every destination where it was left; what cannot be read yet is asked again each second.
+  package func start() {
+    beat()
+    LoopActor.begin { [self] in await load() }
+  }
+
+  package func load() async {
+    do throws(StoreError) {
+      let stored = try await store.load()
+      for record in declared { try await declare(record, known: stored) }
+      for destination in try await store.load() where isOurs(destination.record) { try await take(destination) }
+      isLoaded = true
+    } catch {
+      guard !isStopped else { return }
+      LoopActor.loop.after(.seconds(1)) { [self] in LoopActor.begin { [self] in await load() } }
+    }
+  }
+
+  private func isOurs(_ record: DestinationRecord) -> Bool {
+    couriers[record.id] == nil && (record.origin == .api || declared.contains { $0.id == record.id })
+  }
+
+  /// The file says what a destination is; the state says how far it has come.
+  private func declare(_ record: DestinationRecord, known: [StoredDestination]) async throws(StoreError) {
+    if let before = known.first(where: { $0.record.id == record.id })?.record {
+      var now = record
+      (now.createdAt, now.secretVersion, now.previousUntil) =
+        (before.createdAt, before.secretVersion, before.previousUntil)
+      try await store.update(now)
+    } else {
+      try await store.insert(record, at: tools.feed.head)
+    }
+  }
+
+  private func take(_ destination: StoredDestination) async throws(StoreError) {
+    var destination = destination
+    if destination.record.origin == .file, let declared = declared.first(where: { $0.id == destination.record.id }) {
+      destination.record.limits = declared.limits
+    }
+    let progress = destination.progress ?? Progress(checkpoint: tools.feed.head)
+    if destination.progress == nil { try await store.begin(destination.record, at: progress.checkpoint) }
+    let page = try await store.lastPage(of: destination.record)
+    guard !isStopped, couriers[destination.record.id] == nil else { return }
+    let courier = Courier(destination, progress: progress, page: page, tools: tools)
+    couriers[destination.record.id] = courier
+    courier.start()
+  }
+
+  /// New entries are in the journal.
+  package func poke() { for courier in couriers.values { courier.poke() } }
+
+  /// Nothing more is sent; returns when what was acknowledged is on disk.
+  package func stop() async {
+    isStopped = true
+    for courier in couriers.values { courier.stop() }
+    await tools.book.flush()
+  }
+
+  // MARK: Signs of life
+
+  private func beat() {
+    guard heartbeat > .zero else { return }
+    LoopActor.loop.after(heartbeat) { [weak self] in
+      guard let self, !isStopped else { return }
+      let beating = couriers.values.filter { $0.record.hasHeartbeat && $0.state.kind == .active }
+      for courier in beating where courier.isQuiet(for: 3 * heartbeat.seconds) {
+        tools.health.raise(
+          SinkCondition.silent, on: courier.record.name,
+          detail: courier.lastFailure.map { "\(courier.record.name): \($0.reason)" } ?? courier.record.name)
+      }
+      if beating.contains(where: { $0.isQuiet(for: heartbeat.seconds / 2) }) { tellHeartbeat() }
+      beat()
+    }
+  }
+
+  /// What retention must keep as long as it can.
+  package var claims: [(name: String, tenant: UUID, from: Position, filter: EventFilter)] {
+    couriers.values.map { ($0.record.name, $0.record.tenant, $0.outbox.floor, $0.record.filter) }
+  }
+
+  // MARK: The administrator's
+
+  package func all(of tenant: UUID) -> [Courier] {
+    couriers.values.filter { $0.record.tenant == tenant }.sorted { $0.record.name < $1.record.name }
+  }
+
+  package func courier(_ id: UUID, of tenant: UUID) throws(DestinationError) -> Courier {
+    guard let courier = couriers[id], courier.record.tenant == tenant else { throw .notFound }
+    return courier
+  }
+
+  package func courier(named name: String, of tenant: UUID) throws(DestinationError) -> Courier {
+    guard let courier = couriers.values.first(where: { $0.record.name == name && $0.record.tenant == tenant })
+    else { throw .notFound }
+    return courier
+  }
+
+  package func create(_ record: DestinationRecord, from start: StartingPoint) async throws(DestinationError) -> Courier
+  {
+    guard isLoaded else { throw .unavailable }
+    guard all(of: record.tenant).count < Self.perTenant else { throw .tooMany }
+    try mayBeNamed(record)
+    let checkpoint =
+      switch start {
+      case .now: tools.feed.head
+      case .oldest: Position(max(0, oldest().value - 1))
+      case .after(let position): min(position, tools.feed.head)
+      }
+    try await Self.storing { () async throws(StoreError) in
+      try await self.store.insert(record, at: checkpoint)
+      try await self.take(
+        StoredDestination(
+          record: record, state: DestinationState(.active, since: record.createdAt),
+          progress: Progress(checkpoint: checkpoint), open: []))
+    }
+    return try courier(record.id, of: record.tenant)
+  }
+
+  private func mayBeNamed(_ record: DestinationRecord) throws(DestinationError) {
+    let isTaken = couriers.values.contains {
+      $0.record.tenant == record.tenant && $0.record.name == record.name && $0.record.id != record.id
+    }
+    if isTaken { throw .nameTaken }
+  }
+
+  package func update(_ record: DestinationRecord) async throws(DestinationError) {
+    let courier = try courier(record.id, of: record.tenant)
+    if courier.record.origin == .file { throw .fromFile }
+    try mayBeNamed(record)
+    try await Self.storing { () async throws(StoreError) in try await self.store.update(record) }
+    courier.change(record)
+  }
+
+  /// What it had not been given is noted in the loss ledger by the caller.
+  /// - Returns: the entries it had not been given: from this position on.
+  package func remove(_ id: UUID, of tenant: UUID) async throws(DestinationError) -> Position {
+    let courier = try courier(id, of: tenant)
+    if courier.record.origin == .file { throw .fromFile }
+    try await Self.storing { () async throws(StoreError) in try await self.store.delete(courier.record) }
+    couriers[id] = nil
+    courier.stop()
+    return courier.outbox.floor
+  }
+
+  package func set(_ kind: DestinationState.Kind, _ id: UUID, of tenant: UUID, reason: String)
+    async throws(DestinationError)
+  {
+    let courier = try courier(id, of: tenant)
+    let state = DestinationState(kind, since: tools.wall(), reason: reason)
+    try await Self.storing { () async throws(StoreError) in try await self.store.set(state, of: courier.record) }
+    courier.set(state)
+  }
+
+  /// Signs with a new secret; the one before goes along until the overlap is over.
+  package func rotateSecret(_ id: UUID, of tenant: UUID, overlapHours: Double) async throws(DestinationError) {
+    let courier = try courier(id, of: tenant)
+    if courier.record.origin == .file { throw .fromFile }
+    var record = courier.record
+    record.secretVersion += 1
+    record.previousUntil = tools.wall().adding(seconds: overlapHours * 3600)
+    record.updatedAt = tools.wall()
+    let changed = record
+    try await Self.storing { () async throws(StoreError) in try await self.store.update(changed) }
+    courier.change(changed)
+  }
+
+  // MARK: Deliveries
+
+  package func replay(_ replay: Replay, to id: UUID, of tenant: UUID) throws(DestinationError) {
+    guard try courier(id, of: tenant).begin(replay) else { throw .replayUnderWay }
+  }
+
+  package func open(_ id: UUID, of tenant: UUID, state: OpenDelivery.State, after: Position, limit: Int)
+    async throws(DestinationError) -> [OpenDelivery]
+  {
+    let record = try courier(id, of: tenant).record
+    return try await Self.storing { () async throws(StoreError) in
+      try await self.store.open(record, state: state, after: after, limit: limit)
+    }
+  }
+
+  /// Sends the entries again that are still in the journal, and takes them off the list of those set aside.
+  /// - Returns: how many are on their way.
+  package func sendAgain(_ positions: [Position], to id: UUID, of tenant: UUID) async throws(DestinationError) -> Int {
+    let courier = try courier(id, of: tenant)
+    guard let entries = await tools.feed.entries(at: positions) else { throw .unavailable }
+    let own = entries.filter { $0.tenant.uuid == tenant }
+    let wanted = Set(own.map(\.position))
+    let aside = try await open(id, of: tenant, state: .aside, after: .start, limit: 10_000)
+    courier.again(own)
+    let taken = aside.filter { wanted.contains($0.position) }.count
+    if taken > 0 { courier.asideChanged(to: max(0, courier.outbox.counts.setAside - taken)) }
+    await tools.book.flush()
+    return own.count
+  }
+
+  /// - Returns: the rows that went, for the loss ledger.
+  package func letGo(_ positions: [Position], of id: UUID, tenant: UUID) async throws(DestinationError)
+    -> [OpenDelivery]
+  {
+    let courier = try courier(id, of: tenant)
+    let record = courier.record
+    let wanted = Set(positions)
+    let rows = try await open(id, of: tenant, state: .aside, after: .start, limit: 10_000).filter {
+      positions.isEmpty || wanted.contains($0.position)
+    }
+    try await Self.storing { () async throws(StoreError) in
+      try await self.store.forget(rows.map(\.position), of: record)
+    }
+    courier.asideChanged(to: max(0, courier.outbox.counts.setAside - rows.count))
+    return rows
+  }
+
+  package func log(of id: UUID, tenant: UUID, before: Int64, about position: Position?, limit: Int)
+    async throws(DestinationError) -> [(page: Int64, attempts: [UInt8])]
+  {
+    let record = try courier(id, of: tenant).record
+    return try await Self.storing { () async throws(StoreError) in
+      try await self.store.log(of: record, before: before, about: position, limit: limit)
+    }
+  }
+
+  /// One delivery outside of all order, to see whether it works.
+  package func test(_ id: UUID, of tenant: UUID) async throws(DestinationError) -> (receipt: Receipt, event: UUID) {
+    let record = try courier(id, of: tenant).record
+    guard let sink = try? tools.makeSink(record) else { throw .badField("url", "this destination cannot be used") }
+    let entry = JournalEntry(
+      position: .start, id: EventID(.random()), type: "sidetone.test", source: "sidetone://test",
+      tenant: TenantID(tenant), occurredAt: tools.wall(), callID: nil, call: nil,
+      detail: Array(#"{"message":"A test from Sidetone: nothing happened."}"#.utf8))
+    let receipt = await sink.deliver(Delivery(entries: [entry]))
+    sink.close()
+    return (receipt, entry.id.uuid)
+  }
+
+  private static func storing<T>(_ body: () async throws(StoreError) -> T) async throws(DestinationError) -> T {
+    do throws(StoreError) {
+      return try await body()
+    } catch {
+      if case .constraint = error { throw .nameTaken }
+      throw .unavailable
+    }
+  }
+}

@@ -1,0 +1,39 @@
+// What a webhook's body is: one event or a batch, in the form that the destination asked for.
+
+internal import Basics
+internal import CallModel
+internal import Hub
+internal import JSON
+internal import SinkKit
+
+struct WebhookBody {
+  let bytes: [UInt8]
+  let contentType: String
+
+  init(_ delivery: Delivery, as form: DestinationRecord.BodyForm, isBatch: Bool) {
+    contentType = Self.contentType(form, isBatch: isBatch)
+    if !isBatch, let entry = delivery.entries.first {
+      bytes = Self.dialect(form).render(entry)
+      return
+    }
+    var json = JSONWriter(capacity: delivery.entries.reduce(0) { $0 + $1.weight + 256 })
+    json.array { json in
+      for entry in delivery.entries { json.raw(Self.dialect(form).render(entry)) }
+    }
+    bytes = json.bytes
+  }
+
+  private static func dialect(_ form: DestinationRecord.BodyForm) -> Dialect {
+    switch form {
+    case .cloudevents: .native
+    case .relay: .relay
+    case .cti: .cti
+    }
+  }
+
+  /// CloudEvents HTTP binding 1.0.2 §3.2, §3.3.
+  private static func contentType(_ form: DestinationRecord.BodyForm, isBatch: Bool) -> String {
+    guard form == .cloudevents else { return "application/json" }
+    return isBatch ? "application/cloudevents-batch+json" : "application/cloudevents+json"
+  }
+}
