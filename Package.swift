@@ -77,6 +77,8 @@ let leaves: [Target] = [
       "WebSocket",
     ]),
   room("WebhookSink", on: ["SinkKit", "Hub", "CallModel", "Basics", "Config", "Crypto", "HTTPClient", "JSON", "Loop"]),
+  room("NATSSink", on: ["SinkKit", "CallModel", "Basics", "Config", "Crypto", "JSON", "Loop", "CShims"]),
+  room("KafkaSink", on: ["SinkKit", "CallModel", "Basics", "Config", "JSON", "Loop", "CShims"]),
   room("Upstream", on: ["SinkKit", "Identity", "CallModel", "Basics", "Crypto", "HTTP", "JSON", "Loop"]),
   room("Admin", on: ["Identity", "Basics", "Crypto", "HTTP", "Health", "JSON", "Log", "Loop", "CWeb"]),
   room("Simulator", on: ["Basics", "Crypto", "HTTP", "JSON", "Loop", "WebSocket"]),
@@ -86,7 +88,7 @@ let top: [Target] = [
   room(
     "Agent",
     on: [
-      "AsteriskSource", "ThreeCXSource", "WebhookSink", "Relay", "Admin", "Upstream", "SourceKit", "SinkKit",
+      "AsteriskSource", "ThreeCXSource", "WebhookSink", "NATSSink", "KafkaSink", "Relay", "Admin", "Upstream", "SourceKit", "SinkKit",
       "Normaliser", "Journal", "Hub", "Identity", "CallModel", "Crypto", "HTTPClient",
       "Basics",
       "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "CShims", "CSystemd",
@@ -142,7 +144,9 @@ let checks: [Target] = [
   tests("Browser", of: ["Stagecraft", "Loop", "WebSocket", "JSON", "Basics"]),
   tests(
     "EndToEnd",
-    of: ["Stagecraft", "Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator"]),
+    of: [
+      "Stagecraft", "Loop", "WebSocket", "JSON", "Basics", "AsteriskSource", "CallModel", "Simulator", "WebhookSink",
+    ]),
 ]
 
 let package = Package(

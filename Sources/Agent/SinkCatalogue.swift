@@ -6,7 +6,9 @@ package import Config
 internal import Crypto
 internal import HTTPClient
 internal import Identity
+package import KafkaSink
 internal import Loop
+package import NATSSink
 package import SinkKit
 package import WebhookSink
 
@@ -15,6 +17,8 @@ package struct SinksConfig: Sendable {
   package var upstream = UpstreamConfig()
   package var webhook = WebhookOptions()
   package var webhooks: [WebhookSinkConfig] = []
+  package var nats: [NATSSinkConfig] = []
+  package var kafka: [KafkaSinkConfig] = []
 
   package init() {}
 
@@ -27,12 +31,16 @@ package struct SinksConfig: Sendable {
       switch reader.text("sink." + name, "type", default: "webhook") {
       case "webhook":
         webhooks.append(WebhookSinkConfig(reading: &reader, name: name, tenant: tenant, shared: webhook))
+      case "nats": nats.append(NATSSinkConfig(reading: &reader, name: name, tenant: tenant))
+      case "kafka": kafka.append(KafkaSinkConfig(reading: &reader, name: name, tenant: tenant))
       default: reader.fault("sink." + name, "type", "expected webhook, nats or kafka")
       }
     }
   }
 
-  package var records: [DestinationRecord] { webhooks.map(\.record) }
+  package var records: [DestinationRecord] {
+    webhooks.map(\.record) + nats.map(\.record) + kafka.map(\.record)
+  }
 }
 
 /// Makes the way to a destination.
@@ -47,8 +55,14 @@ final class SinkCatalogue {
   func make(_ record: DestinationRecord) throws -> any Sink {
     switch record.kind {
     case .webhook: try makeWebhook(record)
-    case .nats, .kafka: throw AgentFailure(description: "[sink.\(record.name)] is not in the configuration file")
+    case .nats: try NATSSink(try declared(config.nats.first { $0.record.id == record.id }, record))
+    case .kafka: try KafkaSink(try declared(config.kafka.first { $0.record.id == record.id }, record))
     }
+  }
+
+  private func declared<T>(_ found: T?, _ record: DestinationRecord) throws -> T {
+    if let found { return found }
+    throw AgentFailure(description: "[sink.\(record.name)] is not in the configuration file")
   }
 
   private func makeWebhook(_ record: DestinationRecord) throws -> any Sink {

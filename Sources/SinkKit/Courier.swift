@@ -129,6 +129,7 @@ package final class Courier {
   package func set(_ state: DestinationState) {
     self.state = state
     showState()
+    if state.kind == .active { outbox.hurry(at: tools.now()) }
     advance()
   }
 

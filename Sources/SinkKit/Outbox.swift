@@ -145,6 +145,13 @@ package struct Outbox: Sendable {
     hold(entry.position, item, at: now)
   }
 
+  /// Everything that waits for another attempt may go now.
+  package mutating func hurry(at now: Moment) {
+    breaker = Breaker()
+    for position in held.keys { held[position]?.dueAt = now }
+    nextLook = now
+  }
+
   // MARK: Out
 
   /// The next thing to send, if anything may go now.

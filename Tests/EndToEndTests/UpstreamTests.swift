@@ -1,0 +1,175 @@
+import Basics
+import Foundation
+import Glibc
+import JSON
+import Stagecraft
+import TestSupport
+import Testing
+
+/// Events on their way out, with the real binary and receivers of every temper.
+@Suite(.serialized) struct UpstreamTests {
+  /// How a receiver that fails in every way answers its nth request.
+  static func temper(_ number: Int) -> Receiver.Answer {
+    switch number % 47 {
+    case 1: .status(500)
+    case 4: .nothing
+    case 7: .reset
+    case 9: .trickle
+    case 11: .status(429, headers: ["Retry-After: 1"])
+    case 13: .status(503)
+    case 15: .garbage
+    case 17: .status(302, headers: ["Location: http://127.0.0.1:1/"])
+    case 19: .status(503, headers: ["Retry-After: Fri, 21 Nov 2025 00:00:00 GMT"])
+    default: .status(200)
+    }
+  }
+
+  @Test func aReceiverThatFailsInEveryWayGetsEverythingInOrder() throws {
+    let stage = try UpstreamStage(rate: 4)
+    let receiver = Receiver { Self.temper($0.number) }
+    // First the wrong protocol: TLS to a port that speaks none.
+    let place = try stage.add("crm", to: receiver.port, more: ",\"timeout_secs\":1")
+    let tls = "{\"url\":\"https://127.0.0.1:\(receiver.port)/\"}"
+    #expect(try stage.ask("PATCH", "/api/destinations/crm", tls).status == 200)
+    let plain = "{\"url\":\"http://127.0.0.1:\(receiver.port)/hook\"}"
+    #expect(try stage.ask("PATCH", "/api/destinations/crm", plain).status == 200)
+    let enough = Amount.of("HOOKS", 100)
+    #expect(receiver.wait { $0.count >= enough })
+    stage.silencePBX()
+    let events = try stage.journal()
+    let isTaken: (Receiver.Request) -> Bool = {
+      switch Self.temper($0.number) {
+      case .status(200, _), .trickle: true
+      default: false
+      }
+    }
+    var isWhole = false
+    // What waits for its next attempt is brought forward, as an administrator would.
+    for _ in 0..<200 where !isWhole {
+      let before = receiver.all.count
+      #expect(try stage.ask("POST", "/api/destinations/crm/resume").status == 200)
+      isWhole = receiver.wait { requests in
+        let isWhole = (try? Received(requests, secret: place.secret, isTaken: isTaken).missing(of: events)) == 0
+        return isWhole || requests.count >= before + 10
+      }
+      isWhole = try Received(receiver.all, secret: place.secret, isTaken: isTaken).missing(of: events) == 0
+    }
+    let received = try Received(receiver.all, secret: place.secret, isTaken: isTaken)
+    print("\(receiver.all.count) requests for \(events.count) events, \(received.doubled) doubled")
+    #expect(isWhole, "\(received.missing(of: events)) of \(events.count) are missing")
+    #expect(received.badSignatures == 0)
+    #expect(received.disordered.isEmpty)
+  }
+
+  @Test func aDestinationThatIsGoneIsStoppedAndGoesOnWhenResumed() throws {
+    let stage = try UpstreamStage(rate: 10)
+    let receiver = Receiver { $0.number == 5 ? .status(410) : .status(200) }
+    let place = try stage.add("crm", to: receiver.port, more: ",\"concurrency\":1")
+    #expect(receiver.wait { $0.count >= 5 })
+    let health = Client.get(stage.agent.port, "/relay/health").body
+    #expect(health.contains("destination-gone"))
+    #expect(try stage.show("crm")["state"]?.string == "gone")
+    try stage.restart()
+    #expect(receiver.all.count == 5, "gone survives a restart")
+    stage.silencePBX()
+    let events = try stage.journal()
+    #expect(try stage.ask("POST", "/api/destinations/crm/resume").status == 200)
+    let isTaken: (Receiver.Request) -> Bool = { $0.number != 5 }
+    #expect(
+      receiver.wait { (try? Received($0, secret: place.secret, isTaken: isTaken).missing(of: events)) == 0 })
+    #expect(try Received(receiver.all, secret: place.secret, isTaken: isTaken).disordered.isEmpty)
+  }
+
+  @Test func killedAtAnyInstantEveryDestinationGetsEverything() throws {
+    let stage = try UpstreamStage(rate: 40)
+    let (good, slow) = (Receiver(), Receiver { _ in
+      usleep(20_000)
+      return .status(200)
+    })
+    let (fast, late) = (try stage.add("good", to: good.port), try stage.add("slow", to: slow.port))
+    _ = try stage.add("dead", to: 1)
+    let kills = Amount.of("SINK_KILLS", 10)
+    for _ in 0..<kills {
+      let before = good.all.count
+      #expect(good.wait { $0.count >= before + Int.random(in: 1...60) })
+      try stage.restart()
+    }
+    stage.silencePBX()
+    let events = try stage.journal()
+    for (name, receiver, place) in [("good", good, fast), ("slow", slow, late)] {
+      #expect(receiver.wait { (try? Received($0, secret: place.secret).missing(of: events)) == 0 }, "\(name)")
+      let received = try Received(receiver.all, secret: place.secret)
+      print("\(name): \(events.count) events, \(received.doubled) doubled in \(kills) kills")
+      #expect(received.disordered.isEmpty, "\(name)")
+      #expect(received.badSignatures == 0, "\(name)")
+      #expect(received.doubled <= kills * 64, "at most what was in flight")
+    }
+    #expect(try stage.show("dead")["accepted"]?.int == 0)
+    #expect(try stage.show("dead")["set_aside"]?.int == 0, "nothing is given up while it is down")
+  }
+
+  @Test func theAdministratorSeesAndMendsIt() throws {
+    let stage = try UpstreamStage(rate: 10)
+    // Refused are three, once each; what is asked for again is taken.
+    let receiver = Receiver { [2, 4, 6].contains($0.number) ? .status(422) : .status(200) }
+    let place = try stage.add("crm", to: receiver.port, more: ",\"concurrency\":1,\"heartbeat\":false")
+    #expect(receiver.wait { $0.count >= 20 })
+    stage.silencePBX()
+    let aside = try stage.ask("GET", "/api/destinations/crm/deliveries?state=aside").json["data"]?.array ?? []
+    #expect(aside.count == 3)
+    #expect(aside.allSatisfy { $0["reason"]?.string == "HTTP 422" })
+    let event = aside[0]["event_id"]?.string ?? ""
+    let log = try stage.ask("GET", "/api/destinations/crm/log?event=\(event)").json["data"]?.array ?? []
+    #expect(log.map { $0["outcome"]?.string } == ["refused"])
+    // One is let go and noted, the others are sent again: once, however often it is asked.
+    let position = aside[0]["position"]?.int ?? 0
+    #expect(try stage.ask("POST", "/api/destinations/crm/let-go", "{\"positions\":[\(position)]}").json["count"]?.int == 1)
+    let ledger = try stage.ask("GET", "/admin/api/health").json["losses"]?.array ?? []
+    #expect(ledger.first?["events"]?.array?.first?.string == event)
+    for _ in 0..<2 {
+      let answer = try stage.ask(
+        "POST", "/api/destinations/crm/replay", "{\"status\":\"aside\"}", headers: [("Idempotency-Key", "once")])
+      #expect(answer.status == 202 && answer.json["count"]?.int == 2)
+    }
+    let again = aside.dropFirst().compactMap { $0["event_id"]?.string }
+    #expect(receiver.wait { requests in
+      again.allSatisfy { id in requests.filter { $0.headers["webhook-id"] == id }.count == 2 }
+    })
+    // By id, by time, and while it is paused: kept until it is resumed.
+    #expect(try stage.ask("POST", "/api/destinations/crm/pause").status == 200)
+    let ids = "{\"ids\":[\"\(event)\"]}"
+    #expect(try stage.ask("POST", "/api/destinations/crm/replay", ids).json["count"]?.int == 1)
+    let span = "{\"from\":1,\"types\":[\"call.ended\"]}"
+    #expect(try stage.ask("POST", "/api/destinations/crm/replay", span).status == 202)
+    #expect(try stage.ask("POST", "/api/destinations/crm/replay", span).status == 409, "one at a time")
+    #expect(try stage.ask("POST", "/api/destinations/crm/resume").status == 200)
+    let ended = try stage.journal().count
+    #expect(ended > 0)
+    #expect(receiver.wait { $0.filter { $0.headers["webhook-id"] == event }.count == 2 })
+    // A new secret goes along with the old one.
+    let rotated = try stage.ask("POST", "/api/destinations/crm/rotate-secret", "{\"overlap_hours\":1}").json
+    let new = Secret(rotated["secret"]?.string ?? "")
+    #expect(new.reveal() != place.secret.reveal())
+    let before = receiver.all.count
+    #expect(try stage.ask("POST", "/api/destinations/crm/test").json["outcome"]?.string == "accepted")
+    let test = receiver.all.dropFirst(before).first { String(decoding: $0.body, as: UTF8.self).contains("sidetone.test") }
+    let request = try #require(test)
+    for secret in [new, place.secret] { #expect(try Received([request], secret: secret).badSignatures == 0) }
+  }
+
+  @Test func whatAnAddressMayNotBeIsSaidAtItsField() throws {
+    let stage = try UpstreamStage(rate: 1)
+    for url in [
+      "ftp://x.example/", "https://", "https://user:word@x.example/", "http://10.0.0.1/", "http://[fd00::1]/",
+      "http://169.254.169.254/latest/meta-data", "http://[::ffff:192.168.1.1]/", "https://x.example/#part",
+      "https://x.example:99999/",
+    ] {
+      let answer = try stage.ask("POST", "/api/destinations", "{\"name\":\"x\",\"url\":\"\(url)\"}")
+      #expect(answer.status == 400 && answer.json["fields"]?["url"] != nil, "\(url): \(answer)")
+    }
+    let answer = try stage.ask(
+      "POST", "/api/destinations", "{\"name\":\"\",\"url\":\"x\",\"batch_size\":0,\"gzip\":3,\"colour\":1,\"types\":\"a\"}")
+    let named = Set((answer.json["fields"]?.members ?? []).map(\.0))
+    #expect(named == ["name", "url", "batch_size", "gzip", "colour", "types"])
+  }
+}

@@ -1,0 +1,152 @@
+// A receiver of webhooks on a port of this machine, that answers as it is told: well, badly, slowly or not at all.
+
+internal import Foundation
+internal import Glibc
+
+package final class Receiver: @unchecked Sendable {
+  package struct Request: Sendable {
+    package let headers: [String: String]
+    package let body: [UInt8]
+    /// Counted from 1 over all connections.
+    package let number: Int
+    /// In Unix seconds.
+    package let at: Int64
+  }
+
+  package enum Answer: Sendable {
+    case status(Int, headers: [String] = [])
+    /// Says nothing until the sender goes.
+    case nothing
+    /// A byte of the answer now and then, never all of it.
+    case trickle
+    /// The connection is reset before an answer.
+    case reset
+    /// As it is: for what is no HTTP.
+    case garbage
+  }
+
+  package private(set) var port = 0
+  private let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+  private let changed = NSCondition()
+  private var requests: [Request] = []
+  private var count = 0
+  private let answer: @Sendable (Request) -> Answer
+
+  /// - Parameter port: zero for any.
+  package init(port: Int = 0, _ answer: @escaping @Sendable (Request) -> Answer = { _ in .status(200) }) {
+    self.answer = answer
+    var yes: Int32 = 1
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = UInt16(port).bigEndian
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        _ = bind(listener, $0, size)
+        _ = listen(listener, 128)
+        _ = getsockname(listener, $0, &size)
+      }
+    }
+    self.port = Int(UInt16(bigEndian: address.sin_port))
+    Thread.detachNewThread { [listener] in
+      while case let peer = accept(listener, nil, nil), peer >= 0 {
+        Thread.detachNewThread { [weak self] in
+          self?.serve(peer)
+          close(peer)
+        }
+      }
+    }
+  }
+
+  package func stop() {
+    shutdown(listener, Int32(SHUT_RDWR))
+    close(listener)
+  }
+
+  package var all: [Request] { changed.withLock { requests } }
+
+  /// Waits until what has come is enough.
+  /// - Returns: false when it was not within two minutes.
+  package func wait(_ isEnough: ([Request]) -> Bool) -> Bool {
+    changed.lock()
+    defer { changed.unlock() }
+    let end = Date(timeIntervalSinceNow: 120)
+    while !isEnough(requests) { if !changed.wait(until: end) { return false } }
+    return true
+  }
+
+  // MARK: A connection
+
+  private func serve(_ peer: Int32) {
+    var buffer: [UInt8] = []
+    while let request = read(peer, &buffer) {
+      let answer = answer(request)
+      changed.withLock {
+        requests.append(request)
+        changed.broadcast()
+      }
+      guard reply(peer, answer) else { return }
+    }
+  }
+
+  private func read(_ peer: Int32, _ buffer: inout [UInt8]) -> Request? {
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      if let end = buffer.firstRange(of: Array("\r\n\r\n".utf8)) {
+        let lines = String(decoding: buffer[..<end.lowerBound], as: UTF8.self).components(separatedBy: "\r\n")
+        let headers = Dictionary(
+          lines.dropFirst().compactMap { line -> (String, String)? in
+            guard let colon = line.firstIndex(of: ":") else { return nil }
+            let value = line[line.index(after: colon)...].trimmingCharacters(in: .whitespaces)
+            return (line[..<colon].lowercased(), value)
+          }, uniquingKeysWith: { $1 })
+        let size = Int(headers["content-length"] ?? "0") ?? 0
+        if buffer.count >= end.upperBound + size {
+          let body = Array(buffer[end.upperBound..<(end.upperBound + size)])
+          buffer.removeFirst(end.upperBound + size)
+          let number = changed.withLock {
+            count += 1
+            return count
+          }
+          return Request(headers: headers, body: body, number: number, at: Int64(Date().timeIntervalSince1970))
+        }
+      }
+      let size = recv(peer, &chunk, chunk.count, 0)
+      guard size > 0 else { return nil }
+      buffer += chunk[..<size]
+    }
+  }
+
+  /// - Returns: whether the connection may go on.
+  private func reply(_ peer: Int32, _ answer: Answer) -> Bool {
+    switch answer {
+    case .status(let status, let headers):
+      let head = "HTTP/1.1 \(status) X\r\nContent-Length: 0\r\n" + headers.map { $0 + "\r\n" }.joined() + "\r\n"
+      return put(peer, head)
+    case .garbage: return put(peer, "\u{0}\u{1}not http at all\r\n\r\n") && false
+    case .nothing:
+      awaitEnd(peer)
+      return false
+    case .trickle:
+      _ = put(peer, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nx")
+      awaitEnd(peer)
+      return false
+    case .reset:
+      var linger = linger(l_onoff: 1, l_linger: 0)
+      setsockopt(peer, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
+      return false
+    }
+  }
+
+  private func put(_ peer: Int32, _ text: String) -> Bool {
+    let bytes = Array(text.utf8)
+    return send(peer, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
+  }
+
+  private func awaitEnd(_ peer: Int32) {
+    var byte: UInt8 = 0
+    while recv(peer, &byte, 1, 0) > 0 {}
+  }
+}
