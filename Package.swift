@@ -55,6 +55,7 @@ let frames: [Target] = [
   room("Normaliser", on: ["CallModel", "Basics", "Crypto"]),
   room("Journal", on: ["CallModel", "Basics", "JSON", "Loop", "SQLite"]),
   room("Hub", on: ["CallModel", "Basics", "JSON", "Loop"]),
+  room("CloudEvents", on: ["Basics", "JSON"]),
   room(
     "SinkKit", on: ["CallModel", "Basics", "Config", "Crypto", "Health", "JSON", "Log", "Loop", "Metrics", "Store"]),
   room("Identity", on: ["CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop", "Store"]),
@@ -76,7 +77,9 @@ let leaves: [Target] = [
       "Hub", "Identity", "CallModel", "Basics", "Config", "Crypto", "HTTP", "JSON", "Loop",
       "WebSocket",
     ]),
-  room("WebhookSink", on: ["SinkKit", "Hub", "CallModel", "Basics", "Config", "Crypto", "HTTPClient", "JSON", "Loop"]),
+  room(
+    "WebhookSink",
+    on: ["SinkKit", "CloudEvents", "Hub", "CallModel", "Basics", "Config", "Crypto", "HTTPClient", "JSON", "Loop"]),
   room("NATSSink", on: ["SinkKit", "CallModel", "Basics", "Config", "Crypto", "JSON", "Loop", "CShims"]),
   room("KafkaSink", on: ["SinkKit", "CallModel", "Basics", "Config", "JSON", "Loop", "CShims"]),
   room("Upstream", on: ["SinkKit", "Identity", "CallModel", "Basics", "Crypto", "HTTP", "JSON", "Loop"]),
@@ -88,7 +91,8 @@ let top: [Target] = [
   room(
     "Agent",
     on: [
-      "AsteriskSource", "ThreeCXSource", "WebhookSink", "NATSSink", "KafkaSink", "Relay", "Admin", "Upstream", "SourceKit", "SinkKit",
+      "AsteriskSource", "ThreeCXSource", "WebhookSink", "NATSSink", "KafkaSink", "Relay", "Admin", "Upstream",
+      "SourceKit", "SinkKit",
       "Normaliser", "Journal", "Hub", "Identity", "CallModel", "Crypto", "HTTPClient",
       "Basics",
       "Config", "Health", "HTTP", "JSON", "Log", "Loop", "Metrics", "Store", "CShims", "CSystemd",
@@ -135,7 +139,10 @@ let checks: [Target] = [
     ]),
   tests("Store", of: ["Store", "Postgres", "SQLite", "Loop", "Basics"]),
   tests(
-    "SinkKit", of: ["SinkKit", "WebhookSink", "HTTPClient", "CallModel", "Crypto", "Store", "JSON", "Loop", "Basics"]),
+    "SinkKit",
+    of: [
+      "SinkKit", "WebhookSink", "CloudEvents", "HTTPClient", "CallModel", "Crypto", "Store", "JSON", "Loop", "Basics",
+    ]),
   tests("Identity", of: ["Identity", "Store", "Crypto", "HTTP", "JSON", "Loop", "Basics"]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),
   tests(

@@ -7,7 +7,7 @@ package struct DestinationRecord: Sendable, Hashable {
   package enum Kind: String, Sendable, CaseIterable { case webhook, nats, kafka }
   /// Who may change it: the API, or the configuration file alone.
   package enum Origin: String, Sendable { case api, file }
-  package enum BodyForm: String, Sendable, CaseIterable { case cloudevents, relay, cti }
+  package enum BodyForm: String, Sendable, CaseIterable { case cloudevents, binary, relay, cti }
 
   package var id: UUID
   package var tenant: UUID

@@ -51,7 +51,8 @@ package struct UpstreamRoutes {
         "POST", "/{id}/pause", "Send nothing until it is resumed; events are kept", gives: UpstreamSchema.destination,
         pause),
       route(
-        "POST", "/{id}/resume", "Go on where it was left, and try at once what waits for another attempt", gives: UpstreamSchema.destination, resume),
+        "POST", "/{id}/resume", "Go on where it was left, and try at once what waits for another attempt",
+        gives: UpstreamSchema.destination, resume),
       route("POST", "/{id}/test", "Send one test event now", gives: UpstreamSchema.test, test),
       route(
         "POST", "/{id}/rotate-secret", "Sign with a new secret, shown this once; the old one goes along for a while",

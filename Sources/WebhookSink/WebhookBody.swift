@@ -2,16 +2,21 @@
 
 internal import Basics
 internal import CallModel
+internal import CloudEvents
 internal import Hub
 internal import JSON
 internal import SinkKit
 
 struct WebhookBody {
   let bytes: [UInt8]
-  let contentType: String
+  let headers: [(name: String, value: String)]
 
   init(_ delivery: Delivery, as form: DestinationRecord.BodyForm, isBatch: Bool) {
-    contentType = Self.contentType(form, isBatch: isBatch)
+    if form == .binary, let event = delivery.entries.first.flatMap({ try? CloudEvent(structured: $0.native) }) {
+      (headers, bytes) = event.binary
+      return
+    }
+    headers = [("Content-Type", Self.contentType(form, isBatch: isBatch))]
     if !isBatch, let entry = delivery.entries.first {
       bytes = Self.dialect(form).render(entry)
       return
@@ -25,7 +30,7 @@ struct WebhookBody {
 
   private static func dialect(_ form: DestinationRecord.BodyForm) -> Dialect {
     switch form {
-    case .cloudevents: .native
+    case .cloudevents, .binary: .native
     case .relay: .relay
     case .cti: .cti
     }
@@ -34,6 +39,6 @@ struct WebhookBody {
   /// CloudEvents HTTP binding 1.0.2 §3.2, §3.3.
   private static func contentType(_ form: DestinationRecord.BodyForm, isBatch: Bool) -> String {
     guard form == .cloudevents else { return "application/json" }
-    return isBatch ? "application/cloudevents-batch+json" : "application/cloudevents+json"
+    return isBatch ? CloudEvent.batchType : CloudEvent.structuredType
   }
 }

@@ -52,9 +52,9 @@ package final class WebhookSink: Sink {
     let body = WebhookBody(delivery, as: record.body, isBatch: record.limits.batch > 1)
     let (id, time) = (Self.id(of: delivery), Timestamp.now().milliseconds / 1000)
     var request = ClientRequest("POST", record.url)
-    request.headers = [
-      ("Content-Type", body.contentType), ("User-Agent", options.userAgent), ("webhook-id", id),
-      ("webhook-timestamp", String(time)),
+    request.headers = body.headers
+    request.headers += [
+      ("User-Agent", options.userAgent), ("webhook-id", id), ("webhook-timestamp", String(time)),
       ("webhook-signature", StandardWebhooks.sign(id: id, timestamp: time, body: body.bytes, keys: keys())),
     ]
     if let authorization = options.authorization { request.headers.append(("Authorization", authorization.reveal())) }

@@ -19,7 +19,7 @@ package struct WebhookSinkConfig: Sendable {
     if let known = DestinationRecord.BodyForm(rawValue: form) {
       record.body = known
     } else {
-      reader.fault(section, "body", "expected cloudevents, relay or cti")
+      reader.fault(section, "body", "expected cloudevents, binary, relay or cti")
     }
     record.limits.batch = reader.number(section, "batch_size", default: 1, in: 1...500)
     record.limits.inFlight = max(record.limits.inFlight, record.limits.batch)

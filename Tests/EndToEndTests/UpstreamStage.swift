@@ -71,7 +71,9 @@ struct Received {
   private(set) var badSignatures = 0
 
   /// - Parameter isTaken: whether the receiver acknowledged, or may have.
-  init(_ requests: [Receiver.Request], secret: Secret<String>, isTaken: (Receiver.Request) -> Bool = { _ in true }) throws {
+  init(_ requests: [Receiver.Request], secret: Secret<String>, isTaken: (Receiver.Request) -> Bool = { _ in true })
+    throws
+  {
     let key = try #require(StandardWebhooks.key(secret))
     for request in requests where isTaken(request) {
       do throws(StandardWebhooks.Fault) {

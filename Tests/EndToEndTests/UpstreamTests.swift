@@ -82,10 +82,13 @@ import Testing
 
   @Test func killedAtAnyInstantEveryDestinationGetsEverything() throws {
     let stage = try UpstreamStage(rate: 40)
-    let (good, slow) = (Receiver(), Receiver { _ in
-      usleep(20_000)
-      return .status(200)
-    })
+    let (good, slow) = (
+      Receiver(),
+      Receiver { _ in
+        usleep(20_000)
+        return .status(200)
+      }
+    )
     let (fast, late) = (try stage.add("good", to: good.port), try stage.add("slow", to: slow.port))
     _ = try stage.add("dead", to: 1)
     let kills = Amount.of("SINK_KILLS", 10)
@@ -123,7 +126,8 @@ import Testing
     #expect(log.map { $0["outcome"]?.string } == ["refused"])
     // One is let go and noted, the others are sent again: once, however often it is asked.
     let position = aside[0]["position"]?.int ?? 0
-    #expect(try stage.ask("POST", "/api/destinations/crm/let-go", "{\"positions\":[\(position)]}").json["count"]?.int == 1)
+    #expect(
+      try stage.ask("POST", "/api/destinations/crm/let-go", "{\"positions\":[\(position)]}").json["count"]?.int == 1)
     let ledger = try stage.ask("GET", "/admin/api/health").json["losses"]?.array ?? []
     #expect(ledger.first?["events"]?.array?.first?.string == event)
     for _ in 0..<2 {
@@ -132,9 +136,10 @@ import Testing
       #expect(answer.status == 202 && answer.json["count"]?.int == 2)
     }
     let again = aside.dropFirst().compactMap { $0["event_id"]?.string }
-    #expect(receiver.wait { requests in
-      again.allSatisfy { id in requests.filter { $0.headers["webhook-id"] == id }.count == 2 }
-    })
+    #expect(
+      receiver.wait { requests in
+        again.allSatisfy { id in requests.filter { $0.headers["webhook-id"] == id }.count == 2 }
+      })
     // By id, by time, and while it is paused: kept until it is resumed.
     #expect(try stage.ask("POST", "/api/destinations/crm/pause").status == 200)
     let ids = "{\"ids\":[\"\(event)\"]}"
@@ -152,7 +157,9 @@ import Testing
     #expect(new.reveal() != place.secret.reveal())
     let before = receiver.all.count
     #expect(try stage.ask("POST", "/api/destinations/crm/test").json["outcome"]?.string == "accepted")
-    let test = receiver.all.dropFirst(before).first { String(decoding: $0.body, as: UTF8.self).contains("sidetone.test") }
+    let test = receiver.all.dropFirst(before).first {
+      String(decoding: $0.body, as: UTF8.self).contains("sidetone.test")
+    }
     let request = try #require(test)
     for secret in [new, place.secret] { #expect(try Received([request], secret: secret).badSignatures == 0) }
   }
@@ -168,7 +175,8 @@ import Testing
       #expect(answer.status == 400 && answer.json["fields"]?["url"] != nil, "\(url): \(answer)")
     }
     let answer = try stage.ask(
-      "POST", "/api/destinations", "{\"name\":\"\",\"url\":\"x\",\"batch_size\":0,\"gzip\":3,\"colour\":1,\"types\":\"a\"}")
+      "POST", "/api/destinations",
+      "{\"name\":\"\",\"url\":\"x\",\"batch_size\":0,\"gzip\":3,\"colour\":1,\"types\":\"a\"}")
     let named = Set((answer.json["fields"]?.members ?? []).map(\.0))
     #expect(named == ["name", "url", "batch_size", "gzip", "colour", "types"])
   }

@@ -149,6 +149,13 @@ package enum Client {
     return answer
   }
 
+  /// Sends the bytes and hands over what comes, for as long as it is wanted.
+  package static func converse(_ port: Int, _ bytes: [UInt8], _ take: ([UInt8]) -> Bool) {
+    guard let socket = PlainSocket(port, patience: 60) else { return }
+    socket.send(bytes)
+    while let more = socket.receive(), take(more) {}
+  }
+
   /// Reads the events of the journal from the first, and then as they happen, until one is what is waited for.
   /// - Returns: that event as it came; nil when none did within a minute.
   package static func event(

@@ -45,6 +45,9 @@ struct DestinationBody {
     record.limits.requests = number("concurrency", 1...64) ?? record.limits.requests
     record.limits.inFlight = number("in_flight_limit", 1...1000) ?? record.limits.inFlight
     record.limits.batch = number("batch_size", 1...500) ?? record.limits.batch
+    if record.body == .binary, record.limits.batch > 1 {
+      fault("batch_size", "the binary form has one event a request")
+    }
     record.limits.inFlight = max(record.limits.inFlight, record.limits.batch)
     record.limits.loaded = max(256, 2 * record.limits.inFlight)
     if let seconds = number("timeout_secs", 1...60) { record.timeout = .seconds(seconds) }
