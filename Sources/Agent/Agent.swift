@@ -103,8 +103,8 @@ package final class Agent {
     }
     let audit = AuditLog(store)
     try listen(journal, identity, relay, upstream.routes(relay: relay, audit: audit, config: config.sinks).routes)
-    if isQuiet { await upstream.destinations.load() } else { upstream.destinations.start() }
     source?.start()
+    await upstream.destinations.start()
     self.isQuiet = isQuiet
     if isQuiet { return }
     keepHouse()

@@ -29,6 +29,9 @@ static const unsigned char dashboard_js[] = {
 static const unsigned char calls_js[] = {
 #embed "../../Web/admin/pages/calls.js"
 };
+static const unsigned char destinations_js[] = {
+#embed "../../Web/admin/pages/destinations.js"
+};
 static const unsigned char pbx_js[] = {
 #embed "../../Web/admin/pages/pbx.js"
 };
@@ -58,6 +61,7 @@ static const struct web_file files[] = {
     {"pages/door.js", door_js, sizeof door_js},
     {"pages/dashboard.js", dashboard_js, sizeof dashboard_js},
     {"pages/calls.js", calls_js, sizeof calls_js},
+    {"pages/destinations.js", destinations_js, sizeof destinations_js},
     {"pages/pbx.js", pbx_js, sizeof pbx_js},
     {"pages/keys.js", keys_js, sizeof keys_js},
     {"pages/users.js", users_js, sizeof users_js},

@@ -149,7 +149,7 @@ package final class Courier {
   private var mayWork: Bool { tools.isSending && !isStopped && state.kind == .active && sink != nil }
 
   private func advance() {
-    guard mayWork else { return }
+    guard mayWork else { return noteProgress() }
     read()
     send()
     sleepUntilDue()
@@ -255,7 +255,6 @@ package final class Courier {
     showBreaker(receipt)
     if receipt.verdict == .gone { stopForGood(receipt) }
     advance()
-    if !mayWork { noteProgress() }
   }
 
   private var isFailing = false

@@ -56,12 +56,12 @@ package final class Destinations {
   // MARK: Life
 
   /// Takes up every destination where it was left; what cannot be read yet is asked again each second.
-  package func start() {
+  package func start() async {
     beat()
-    LoopActor.begin { [self] in await load() }
+    await load()
   }
 
-  package func load() async {
+  private func load() async {
     do throws(StoreError) {
       let stored = try await store.load()
       for record in declared { try await declare(record, known: stored) }

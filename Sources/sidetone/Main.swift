@@ -28,8 +28,8 @@ struct Command {
 @main
 enum Sidetone {
   @LoopActor static let commands: [Command] = [
-    serve, check, status, tail, replay, trace, reconcile, keys, users, tenants, audit, prune, config, simulate,
-    version, debug,
+    serve, check, status, tail, replay, trace, reconcile, destinations, resend, listen, keys, users, tenants, audit,
+    prune, config, simulate, version, debug,
   ]
 
   static func main() {
@@ -83,7 +83,7 @@ enum Sidetone {
 
   @LoopActor private static var overview: String {
     let rows = commands.filter { !$0.isHidden }.map { command in
-      "  " + command.name + String(repeating: " ", count: max(1, 10 - command.name.count)) + command.summary
+      "  " + command.name + String(repeating: " ", count: max(1, 14 - command.name.count)) + command.summary
     }
     return
       "sidetone \(Agent.version): what your PBX does, as events you can build on\n\n\(rows.joined(separator: "\n"))\n\nsidetone COMMAND --help says more."

@@ -6,6 +6,7 @@ internal import AsteriskSource
 internal import Basics
 internal import JSON
 internal import Loop
+internal import ThreeCXSource
 
 @LoopActor
 struct StateDesk {
@@ -34,6 +35,7 @@ struct StateDesk {
     var alone = config
     alone.listen = .unix(path: config.dataFolder + "/alone.sock")
     alone.asterisk.username = ""
+    alone.threecx.url = ""
     alone.runtimeFolder = config.dataFolder
     let agent = Agent(alone)
     try await agent.start(isQuiet: true)

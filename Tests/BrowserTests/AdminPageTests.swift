@@ -17,9 +17,10 @@ import Testing
 
   @LoopActor
   private func onStage(
-    rate: Double = 3, pace: Double = 0.3, _ play: (Stage, RunningProgram, Browser, Page) async throws -> Void
+    rate: Double = 3, pace: Double = 0.3, more: String = "",
+    _ play: (Stage, RunningProgram, Browser, Page) async throws -> Void
   ) async throws {
-    let stage = try Stage(rate: rate, pace: pace)
+    let stage = try Stage(rate: rate, pace: pace, more: more)
     let agent = try stage.startAgent()
     let browser = try await Browser.open()
     defer { browser.close() }
@@ -180,6 +181,45 @@ import Testing
       try await page.until("window.seen.at(-1) > \(before + 20)")
       let isWhole = try await page.value("window.seen.every((p, i) => i === 0 || p === window.seen[i - 1] + 1)")
       #expect(isWhole == .bool(true))
+    }
+  }
+
+  // MARK: Where events go
+
+  @Test func aDestinationIsMadeWatchedAndMended() async throws { try await deliverIt() }
+
+  @LoopActor private func deliverIt() async throws {
+    let receiver = Receiver { $0.number == 3 ? .status(422) : .status(200) }
+    try await onStage(rate: 10, pace: 0.1, more: "[upstream]\nallowed_networks = 127.0.0.0/8") {
+      stage, agent, _, page in
+      try addPerson(stage, "ada", "admin")
+      try await signIn(page, agent, "ada", Self.password)
+      try await page.shows("ada · admin")
+      try await page.go(home(agent) + "#/destinations")
+      try await page.until("document.querySelector('[name=url]')")
+      try await page.fill("name", "crm")
+      try await page.fill("url", "http://10.0.0.1/")
+      try await page.click("Make destination")
+      try await page.shows("is not a public address")
+      try await page.fill("url", "http://127.0.0.1:\(receiver.port)/")
+      try await page.click("Make destination")
+      try await page.until("document.getElementById('new-secret')?.value.startsWith('whsec_')")
+      try await page.click("I have it")
+      try await page.until("document.querySelector('#destinations .pill.good')")
+      try await photograph(page, "destinations")
+      try await page.go(home(agent) + "#/destination/crm")
+      try await page.until("document.querySelector('#charts .chart rect') && document.querySelector('#log tbody tr')")
+      try await page.until("document.querySelector('#aside tbody').innerText.includes('422')")
+      try await photograph(page, "destination")
+      try await page.click("Send them again")
+      try await page.shows("1 are on their way")
+      try await page.until("!document.querySelector('#aside').innerText.includes('422')")
+      try await page.click("Send a test")
+      try await page.shows("It answered 200")
+      try await page.click("Pause")
+      try await page.until("document.querySelector('#state .pill').innerText === 'paused'")
+      try await page.click("Resume")
+      try await page.until("document.querySelector('#state .pill').innerText === 'ok'")
     }
   }
 

@@ -181,3 +181,77 @@ import Testing
     #expect(named == ["name", "url", "batch_size", "gzip", "colour", "types"])
   }
 }
+
+/// The same from the terminal.
+@Suite(.serialized) struct UpstreamCommandTests {
+  @Test func destinationsAreMadeAndMendedFromTheTerminal() throws {
+    let stage = try UpstreamStage(rate: 10)
+    let receiver = Receiver { $0.number == 2 ? .status(422) : .status(200) }
+    let config = ["--config", stage.stage.configPath]
+    func tell(_ words: String...) throws -> String {
+      let done = try RunningProgram.run(words + config)
+      #expect(done.code == 0, "\(words): \(done)")
+      return done.text
+    }
+    let url = "http://127.0.0.1:\(receiver.port)/"
+    let secret = try tell("destinations", "add", "crm", "--url", url, "--types", "call.*", "--from", "oldest")
+    #expect(secret.hasPrefix("whsec_"))
+    #expect(receiver.wait { $0.count >= 10 })
+    #expect(try tell("destinations", "list").contains("crm  webhook  ok"))
+    #expect(try tell("destinations", "log", "crm", "--limit", "5").contains("accepted"))
+    #expect(try tell("destinations", "aside", "crm").contains("HTTP 422"))
+    #expect(try tell("destinations", "pause", "crm").contains("crm is paused"))
+    stage.silencePBX()
+    #expect(try tell("resend", "--to", "crm", "--aside").contains("1 events are on their way"))
+    // What was asked for while nothing is sent is kept over a kill.
+    try stage.restart()
+    let refused = try #require(receiver.all.first { $0.number == 2 }?.headers["webhook-id"])
+    #expect(try tell("destinations", "resume", "crm").contains("crm is active"))
+    #expect(receiver.wait { $0.filter { $0.headers["webhook-id"] == refused }.count == 2 })
+    let before = receiver.all.count
+    #expect(
+      try tell("resend", "--to", "crm", "--from", "1", "--types", "call.ended").contains("is being looked through"))
+    #expect(receiver.wait { $0.count > before })
+    #expect(try tell("destinations", "test", "crm").contains("accepted 200"))
+    #expect(try tell("destinations", "rotate", "crm") != secret)
+    #expect(try tell("destinations", "remove", "crm").contains("removed"))
+    #expect(try RunningProgram.run(["resend", "--to", "crm", "--aside"] + config).code != 0)
+  }
+
+  @Test func withoutAnAgentTheStateAloneIsEnough() throws {
+    let stage = try UpstreamStage(rate: 10)
+    _ = try stage.add("crm", to: 1)
+    stage.silencePBX()
+    stage.agent.kill(SIGTERM)
+    let config = ["--config", stage.stage.configPath]
+    #expect(try RunningProgram.run(["destinations", "list"] + config).text.contains("crm"))
+    #expect(try RunningProgram.run(["destinations", "pause", "crm"] + config).text.contains("crm is paused"))
+    stage.agent = try stage.stage.startAgent()
+    #expect(try stage.show("crm")["state"]?.string == "paused")
+  }
+
+  @Test func eventsAreForwardedWhileOneDevelops() throws {
+    let stage = try UpstreamStage(rate: 10)
+    let receiver = Receiver()
+    let secret = Secret("whsec_" + Base64.encode([UInt8](repeating: 7, count: 32)))
+    try secret.reveal().write(toFile: stage.stage.folder + "/hook", atomically: true, encoding: .utf8)
+    let listening = Process()
+    listening.executableURL = RunningProgram.binary
+    listening.arguments = [
+      "listen", "--to", "http://127.0.0.1:\(receiver.port)/", "--after", "0", "--secret-file",
+      stage.stage.folder + "/hook", "--config", stage.stage.configPath,
+    ]
+    let output = Pipe()
+    listening.standardOutput = output
+    try listening.run()
+    #expect(receiver.wait { $0.count >= 30 })
+    listening.terminate()
+    listening.waitUntilExit()
+    #expect(listening.terminationStatus == 0)
+    let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    #expect(said.contains("200 "))
+    let received = try Received(receiver.all, secret: secret)
+    #expect(received.badSignatures == 0 && received.doubled == 0)
+    #expect(received.order.map(\.position) == received.order.map(\.position).sorted())
+  }
+}

@@ -7,6 +7,7 @@ import { door } from "./pages/door.js";
 import { dashboard } from "./pages/dashboard.js";
 import { calls, call } from "./pages/calls.js";
 import { pbx } from "./pages/pbx.js";
+import { destination, destinations } from "./pages/destinations.js";
 import { keys } from "./pages/keys.js";
 import { users } from "./pages/users.js";
 import { account } from "./pages/account.js";
@@ -18,6 +19,8 @@ const pages = [
   ["calls", "Calls", "history:read", calls],
   ["call", null, "admin:read", call],
   ["pbx", "PBX", "calls:read", pbx],
+  ["destinations", "Destinations", "destinations:read", destinations],
+  ["destination", null, "destinations:read", destination],
   ["keys", "API keys", "admin:read", keys],
   ["users", "Users", "admin:read", users],
   ["errors", "Errors", "admin:read", errors, true],

@@ -3,7 +3,7 @@
 import { ask, get, may, me, post } from "../api.js";
 import { button, card, dialog, field, form, h, moment, pill, sure, table, toast } from "../draw.js";
 
-const scopes = ["calls:read", "history:read", "events:read", "calls:control", "metrics:read", "destinations:write", "admin:read", "admin"];
+const scopes = ["calls:read", "history:read", "events:read", "calls:control", "metrics:read", "destinations:read", "destinations:write", "admin:read", "admin"];
 const usual = ["calls:read", "history:read", "events:read"];
 
 export async function keys(place) {
