@@ -304,6 +304,95 @@ def history():
     subprocess.run(["rm", "-rf", folder])
 
 
+# --- where events go
+
+class Sender:
+    """A release agent with one destination and a journal full of events that it has not had."""
+
+    def __init__(self, journal, sink):
+        self.folder = tempfile.mkdtemp(prefix="sidetone-bench-", dir=f"{ROOT}/.build")
+        subprocess.run(["cp", journal, f"{self.folder}/journal.db"], check=True)
+        open(f"{self.folder}/whsec", "w").write("whsec_" + "A" * 43 + "=")
+        open(f"{self.folder}/s.conf", "w").write(f"[agent]\ndata_dir = {self.folder}\n[http]\nlisten = 127.0.0.1:28087\n[log]\nlevel = error\n[upstream]\nallowed_networks = 127.0.0.0/8\nheartbeat_secs = 0\n[sink.it]\nfrom = oldest\n{sink.format(folder=self.folder)}\n")
+        self.start = time.perf_counter()
+        self.process = subprocess.Popen([SIDETONE, "serve", "--config", f"{self.folder}/s.conf"], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline().startswith("ready")
+
+    def accepted(self):
+        with urllib.request.urlopen("http://127.0.0.1:28087/metrics") as answer:
+            return int(re.search(r"sidetone_deliveries_total (\d+)", answer.read().decode()).group(1))
+
+    def run(self, warm, count):
+        """Deliveries/s and µs of processor time each, after the first `warm`."""
+        while self.accepted() < warm:
+            time.sleep(0.01)
+        begun, start, used = self.accepted(), time.perf_counter(), cpu(self.process.pid)
+        while (now := self.accepted()) < begun + count:
+            time.sleep(0.02)
+        seconds, used = time.perf_counter() - start, cpu(self.process.pid) - used
+        return (now - begun) / seconds, used / (now - begun) * 1e6
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+        subprocess.run(["rm", "-rf", self.folder])
+
+
+def upstream():
+    count = 60_000
+    folder = tempfile.mkdtemp(prefix="sidetone-bench-", dir=f"{ROOT}/.build")
+    journal = f"{folder}/journal.db"
+    out(BENCH, "append", journal, count + 20_000, 500)
+    os.chmod(folder, 0o755)
+    open(f"{folder}/nginx.conf", "w").write(f"""worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error;
+events {{ worker_connections 2048; }}
+http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/b; client_body_in_single_buffer on;
+server {{ listen 127.0.0.1:28088; location / {{ return 200; }} }} }}""")
+    nginx = subprocess.Popen(["nginx", "-p", folder, "-c", f"{folder}/nginx.conf"])
+    time.sleep(0.5)
+    size = 760
+    rates, costs = {"ours": [], "peer": []}, {"ours": [], "peer": []}
+    for _ in range(ROUNDS):
+        sender = Sender(journal, "type = webhook\nurl = http://127.0.0.1:28088/\nsecret_file = {folder}/whsec\nconcurrency = 32\nin_flight_limit = 512")
+        rate, cost = sender.run(5000, count)
+        sender.stop()
+        rates["ours"].append(rate)
+        costs["ours"].append(cost)
+        text = out(f"{PEERS}/barehooks", "http://127.0.0.1:28088/", count, 32, size).split()
+        rates["peer"].append(float(text[0]))
+        costs["peer"].append(float(text[2]))
+    nginx.terminate()
+    nginx.wait()
+    median = statistics.median
+    report("webhook deliveries", median(rates["ours"]), median(rates["peer"]), "/s", median(rates["ours"]) / median(rates["peer"]), "32 at once; peer: a bare libcurl loop, same bodies")
+    report("webhook CPU per delivery", median(costs["ours"]), median(costs["peer"]), "us", median(costs["peer"]) / median(costs["ours"]), "with journal, signature, progress and log; ratio: peer's over ours")
+    nats = subprocess.Popen(["nats-server", "-js", "-a", "127.0.0.1", "-p", "28089", "-sd", f"{folder}/nats"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(1)
+    ours, peer = [], []
+    for _ in range(ROUNDS):
+        sender = Sender(journal, f"type = nats\nurl = nats://127.0.0.1:28089\nsubject = s{len(ours)}\nstream = S{len(ours)}")
+        ours.append(sender.run(5000, count)[0])
+        sender.stop()
+        peer.append(first(out(f"{PEERS}/barenats", "nats://127.0.0.1:28089", f"B{len(peer)}", f"b{len(peer)}", count, size, 512)))
+    nats.terminate()
+    nats.wait()
+    report("NATS publish", median(ours), median(peer), "/s", median(ours) / median(peer), "512 unacknowledged; peer: libnats' own publisher")
+    kafka = subprocess.Popen([f"{PEERS}/barekafka", "bare", str(count), str(size), "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    address = kafka.stdout.readline().strip()
+    ours, peer = [], []
+    for _ in range(ROUNDS):
+        sender = Sender(journal, f"type = kafka\nurl = {address}\ntopic = t{len(ours)}")
+        ours.append(sender.run(5000, count)[0])
+        sender.stop()
+        kafka.stdin.write("\n")
+        kafka.stdin.flush()
+        peer.append(first(kafka.stdout.readline()))
+    kafka.stdin.close()
+    kafka.wait()
+    report("Kafka publish", median(ours), median(peer), "/s", median(ours) / median(peer), "512 unacknowledged, mock cluster; peer: librdkafka's own producer, all at once")
+    subprocess.run(["rm", "-rf", folder])
+
+
 # --- memory and idleness
 
 def memory():
@@ -322,7 +411,7 @@ def memory():
 
 
 print(f"{'what':34} {'Sidetone':>12} {'peer':>12} {'unit':12} {'ratio':>6} {'goal':>9}", flush=True)
-parts = [decode_and_append, http, latency, fan_out, identity, history, memory]
+parts = [decode_and_append, http, latency, fan_out, identity, history, upstream, memory]
 for part in [part for part in parts if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]]:
     part()
 missed = [row[0] for row in rows if row[6] == "MISSED"]

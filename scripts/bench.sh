@@ -4,7 +4,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/dependencies.sh
-command -v wrk > /dev/null || { apt-get update -qq && apt-get install -y -qq wrk; }
+# What only the peers need.
+command -v wrk > /dev/null && [ -e /usr/include/nats/nats.h ] && [ -e /usr/include/librdkafka/rdkafka.h ] || {
+  apt-get update -qq && apt-get install -y -qq wrk libnats-dev librdkafka-dev
+}
 echo "== building"
 swift build -c release --static-swift-stdlib --product sidetone
 swift build -c release --static-swift-stdlib --product bench
@@ -13,4 +16,7 @@ mkdir -p "$out"
 for peer in memchr baresqlite baresend amiblast wsload; do
   gcc -O2 -D_GNU_SOURCE -pthread -o "$out/$peer" "Benchmarks/$peer.c" -lsqlite3 -lcrypto -lm
 done
+gcc -O2 -o "$out/barehooks" Benchmarks/barehooks.c -lcurl
+gcc -O2 -o "$out/barenats" Benchmarks/barenats.c -lnats
+gcc -O2 -o "$out/barekafka" Benchmarks/barekafka.c -lrdkafka
 exec python3 Benchmarks/run.py "${1:-3}" "${@:2}"

@@ -23,14 +23,22 @@ package enum Base64 {
   }
 
   private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8], isPadded: Bool) -> String {
-    var out: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start..<min(start + 3, bytes.count)]
-      let bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-      for index in 0...group.count { out.append(alphabet[bits >> (18 - 6 * index) & 63]) }
-      if isPadded { out += [UInt8](repeating: 61, count: 3 - group.count) }
+    String(unsafeUninitializedCapacity: (bytes.count + 2) / 3 * 4) { text in
+      var (end, start) = (0, 0)
+      while start < bytes.count {
+        let count = min(3, bytes.count - start)
+        var bits = 0
+        for index in 0..<3 { bits = bits << 8 | (index < count ? Int(bytes[start + index]) : 0) }
+        for index in 0...count { text[end + index] = alphabet[bits >> (18 - 6 * index) & 63] }
+        end += count + 1
+        for _ in count..<3 where isPadded {
+          text[end] = 61
+          end += 1
+        }
+        start += 3
+      }
+      return end
     }
-    return String(decoding: out, as: UTF8.self)
   }
 
   private static func decode(_ text: [UInt8], _ alphabet: [UInt8]) -> [UInt8]? {

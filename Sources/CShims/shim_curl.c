@@ -4,7 +4,10 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static struct {
   CURLcode (*global_init)(long);
@@ -74,15 +77,34 @@ int shim_curl_load(char *why, size_t size) {
 
 struct callbacks {
   shim_socket_callback socket;
+  shim_closing_callback closing;
   shim_timer_callback timer;
   void *context;
 };
+
+// The few multi handles there are, each with its callbacks.
+static struct {
+  void *multi;
+  struct callbacks *callbacks;
+} multis[16];
+
+static struct callbacks *of_multi(void *multi) {
+  for (int i = 0; i < 16; i++)
+    if (multis[i].multi == multi) return multis[i].callbacks;
+  return NULL;
+}
 
 static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, void *socket_context) {
   (void)easy, (void)socket_context;
   struct callbacks *callbacks = context;
   callbacks->socket(callbacks->context, socket, what);
   return 0;
+}
+
+static int on_close(void *context, curl_socket_t socket) {
+  struct callbacks *callbacks = context;
+  callbacks->closing(callbacks->context, socket);
+  return close(socket);
 }
 
 static int on_timer(CURLM *multi, long milliseconds, void *context) {
@@ -92,11 +114,18 @@ static int on_timer(CURLM *multi, long milliseconds, void *context) {
   return 0;
 }
 
-void *shim_curl_multi(shim_socket_callback socket, shim_timer_callback timer, void *context) {
+void *shim_curl_multi(
+  shim_socket_callback socket, shim_closing_callback closing, shim_timer_callback timer, void *context) {
   struct callbacks *callbacks = malloc(sizeof *callbacks);
   if (!callbacks) return NULL;
-  *callbacks = (struct callbacks){socket, timer, context};
+  *callbacks = (struct callbacks){socket, closing, timer, context};
   CURLM *multi = api.multi_init();
+  for (int i = 0; i < 16; i++) {
+    if (multis[i].multi) continue;
+    multis[i].multi = multi;
+    multis[i].callbacks = callbacks;
+    break;
+  }
   api.multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
   api.multi_setopt(multi, CURLMOPT_SOCKETDATA, callbacks);
   api.multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
@@ -122,10 +151,15 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+// Connections outlive the transfer that made them, so what closing needs is the multi handle's.
+static void set_closing(CURL *easy, void *multi) {
+  api.easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+  api.easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, of_multi(multi));
+}
+
 // What every transfer gets: verified TLS of at least 1.2, no redirects, no other protocols, no signals, no proxy that
 // the environment names.
-static void set_common(struct shim_transfer *transfer, const struct shim_transfer_options *options) {
-  CURL *easy = transfer->easy;
+static void set_common(CURL *easy, const struct shim_transfer_options *options) {
   api.easy_setopt(easy, CURLOPT_URL, options->url);
   api.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   api.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -141,13 +175,17 @@ static void set_common(struct shim_transfer *transfer, const struct shim_transfe
   if (options->cert_file) api.easy_setopt(easy, CURLOPT_SSLCERT, options->cert_file);
   if (options->key_file) api.easy_setopt(easy, CURLOPT_SSLKEY, options->key_file);
   if (options->shares_connection) api.easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+  api.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_ms);
+}
+
+static void set_own(struct shim_transfer *transfer, const struct shim_transfer_options *options) {
+  CURL *easy = transfer->easy;
+  api.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+  api.easy_setopt(easy, CURLOPT_PRIVATE, transfer->context);
   if (transfer->address && !options->proxy) {
     api.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     api.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
   }
-  api.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_ms);
-  api.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
-  api.easy_setopt(easy, CURLOPT_PRIVATE, transfer->context);
   if (options->connect_to) {
     transfer->connect_to = api.slist_append(NULL, options->connect_to);
     api.easy_setopt(easy, CURLOPT_CONNECT_TO, transfer->connect_to);
@@ -183,7 +221,9 @@ shim_transfer *shim_curl_begin(
     return NULL;
   }
   (transfer->body = body, transfer->header = header, transfer->address = address, transfer->context = context);
-  set_common(transfer, options);
+  set_common(transfer->easy, options);
+  set_own(transfer, options);
+  set_closing(transfer->easy, multi);
   if (options->connect_only) {
     // Without ALPN: h2 may be chosen otherwise, and nobody speaks it on the bare connection.
     api.easy_setopt(transfer->easy, CURLOPT_CONNECT_ONLY, 1L);
@@ -253,4 +293,157 @@ void shim_curl_finish(void *multi, shim_transfer *transfer) {
   api.slist_free_all(transfer->headers);
   api.slist_free_all(transfer->connect_to);
   free(transfer);
+}
+
+// --- POSTs on handles that are used again
+
+enum { LINES = 24, RETRY_AFTER = 64 };
+
+struct shim_post {
+  struct shim_transfer_options options;
+  struct curl_slist *headers;
+  shim_address_callback address;
+  shim_posting *free;
+};
+
+struct shim_posting {
+  shim_post *post;
+  CURL *easy;
+  shim_posting *next;
+  void *context;
+  // Further headers, before those of every request; the texts are in `kept`.
+  struct curl_slist lines[LINES];
+  char *kept;
+  size_t room;
+  char retry_after[RETRY_AFTER];
+  char error[CURL_ERROR_SIZE];
+};
+
+static char *copied(const char *text) { return text ? strdup(text) : NULL; }
+
+shim_post *shim_post_new(const struct shim_transfer_options *options, shim_address_callback address) {
+  shim_post *post = calloc(1, sizeof *post);
+  if (!post) return NULL;
+  post->options = *options;
+  post->options.url = copied(options->url);
+  post->options.ca_file = copied(options->ca_file);
+  post->options.cert_file = copied(options->cert_file);
+  post->options.key_file = copied(options->key_file);
+  post->options.proxy = copied(options->proxy);
+  post->address = address;
+  for (const char *const *line = options->headers; *line; line++) post->headers = api.slist_append(post->headers, *line);
+  return post;
+}
+
+static size_t on_post_body(char *bytes, size_t one, size_t size, void *context) {
+  (void)bytes, (void)context;
+  return one * size;
+}
+
+static size_t on_post_header(char *bytes, size_t one, size_t size, void *context) {
+  shim_posting *posting = context;
+  size_t length = one * size, start = sizeof "retry-after:" - 1;
+  if (length <= start || length - start >= RETRY_AFTER || strncasecmp(bytes, "retry-after:", start)) return length;
+  memcpy(posting->retry_after, bytes + start, length - start);
+  posting->retry_after[length - start] = 0;
+  return length;
+}
+
+static curl_socket_t on_post_open(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+  (void)purpose;
+  shim_posting *posting = context;
+  if (!posting->post->address(posting->context, &address->addr, address->addrlen)) return CURL_SOCKET_BAD;
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static shim_posting *new_posting(void *multi, shim_post *post) {
+  shim_posting *posting = calloc(1, sizeof *posting);
+  if (!posting) return NULL;
+  posting->post = post;
+  CURL *easy = posting->easy = api.easy_init();
+  if (!easy) return free(posting), NULL;
+  set_common(easy, &post->options);
+  set_closing(easy, multi);
+  api.easy_setopt(easy, CURLOPT_TIMEOUT_MS, post->options.total_ms);
+  api.easy_setopt(easy, CURLOPT_POST, 1L);
+  api.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_post_body);
+  api.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_post_header);
+  api.easy_setopt(easy, CURLOPT_HEADERDATA, posting);
+  api.easy_setopt(easy, CURLOPT_ERRORBUFFER, posting->error);
+  if (post->address && !post->options.proxy) {
+    api.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_post_open);
+    api.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, posting);
+  }
+  return posting;
+}
+
+// The body after the header lines, in one piece of memory that grows with the largest.
+static int keep(shim_posting *posting, const char *lines, size_t lines_size, const void *body, size_t body_size) {
+  if (posting->room < lines_size + body_size) {
+    char *grown = realloc(posting->kept, lines_size + body_size);
+    if (!grown) return -1;
+    posting->kept = grown;
+    posting->room = lines_size + body_size;
+  }
+  memcpy(posting->kept, lines, lines_size);
+  memcpy(posting->kept + lines_size, body, body_size);
+  int count = 0;
+  for (char *line = posting->kept; line < posting->kept + lines_size && count < LINES; line += strlen(line) + 1)
+    posting->lines[count++].data = line;
+  for (int i = 0; i < count; i++) posting->lines[i].next = i + 1 < count ? &posting->lines[i + 1] : posting->post->headers;
+  return count;
+}
+
+shim_posting *shim_post_begin(
+  void *multi, shim_post *post, const char *lines, size_t lines_size, const void *body, size_t body_size,
+  void *context) {
+  shim_posting *posting = post->free;
+  if (posting) post->free = posting->next;
+  if (!posting && !(posting = new_posting(multi, post))) return NULL;
+  posting->context = context;
+  posting->retry_after[0] = posting->error[0] = 0;
+  int count = keep(posting, lines, lines_size, body, body_size);
+  if (count < 0) {
+    posting->next = post->free;
+    post->free = posting;
+    return NULL;
+  }
+  api.easy_setopt(posting->easy, CURLOPT_PRIVATE, context);
+  api.easy_setopt(posting->easy, CURLOPT_HTTPHEADER, count ? posting->lines : post->headers);
+  api.easy_setopt(posting->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_size);
+  api.easy_setopt(posting->easy, CURLOPT_POSTFIELDS, posting->kept + lines_size);
+  if (api.multi_add_handle(multi, posting->easy) == CURLM_OK) return posting;
+  posting->next = post->free;
+  post->free = posting;
+  return NULL;
+}
+
+long shim_post_status(shim_posting *posting, const char **retry_after) {
+  long status = 0;
+  *retry_after = posting->retry_after;
+  api.easy_getinfo(posting->easy, CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+const char *shim_post_error(shim_posting *posting, int code) {
+  return posting->error[0] ? posting->error : api.easy_strerror(code);
+}
+
+void shim_post_end(void *multi, shim_posting *posting) {
+  api.multi_remove_handle(multi, posting->easy);
+  posting->next = posting->post->free;
+  posting->post->free = posting;
+}
+
+void shim_post_free(shim_post *post) {
+  while (post->free) {
+    shim_posting *posting = post->free;
+    post->free = posting->next;
+    api.easy_cleanup(posting->easy);
+    free(posting->kept);
+    free(posting);
+  }
+  api.slist_free_all(post->headers);
+  free((void *)post->options.url), free((void *)post->options.ca_file), free((void *)post->options.cert_file);
+  free((void *)post->options.key_file), free((void *)post->options.proxy), free(post);
 }

@@ -8,8 +8,8 @@ package import Loop
 @LoopActor
 package final class HTTPClient {
   private var multi: UnsafeMutableRawPointer?
-  private var watched: [Int32: Loop.Registration] = [:]
-  private var timer: Loop.Timer?
+  private var watched: [Int32: Watch] = [:]
+  private var timer: (timer: Loop.Timer, at: Moment)?
   private var transfers: [UnsafeMutableRawPointer: Transfer] = [:]
 
   /// Loads libcurl.
@@ -24,6 +24,10 @@ package final class HTTPClient {
       { context, socket, what in
         let context = UInt(bitPattern: context)
         LoopActor.assumeIsolated { HTTPClient.at(context).watch(socket, what) }
+      },
+      { context, socket in
+        let context = UInt(bitPattern: context)
+        LoopActor.assumeIsolated { HTTPClient.at(context).forget(socket) }
       },
       { context, milliseconds in
         let context = UInt(bitPattern: context)
@@ -65,7 +69,7 @@ package final class HTTPClient {
       transfers[key] = nil
       throw ClientFailure(.broken, "out of memory")
     }
-    let code: Int32 = await withCheckedContinuation { transfer.waiting = $0 }
+    let code: Int32 = await withUnsafeContinuation { transfer.waiting = $0 }
     guard code == 0 else {
       let text = String(cString: shim_curl_error(transfer.handle, code))
       finish(transfer)
@@ -108,43 +112,82 @@ package final class HTTPClient {
 
   // MARK: The loop
 
+  /// A socket of libcurl's. One that it keeps for later stays watched, for the next request on it is soon: that costs
+  /// nothing, where watching anew costs two system calls a request.
+  private struct Watch {
+    let registration: Loop.Registration
+    var events: PollEvents
+    var isIdle = false
+  }
+
   private func watch(_ socket: Int32, _ what: Int32) {
-    if let known = watched.removeValue(forKey: socket) { LoopActor.loop.cancel(known) }
-    guard what != 4 else { return }
+    guard what != 4 else {
+      watched[socket]?.isIdle = true
+      return
+    }
     var events: PollEvents = []
     if what & 1 != 0 { events.insert(.readable) }
     if what & 2 != 0 { events.insert(.writable) }
-    watched[socket] = LoopActor.loop.watch(socket, for: events) { [self] events in
-      var flags: Int32 = 0
-      if !events.isDisjoint(with: [.readable, .hungUp, .peerClosed]) { flags |= 1 }
-      if events.contains(.writable) { flags |= 2 }
-      if events.contains(.failed) { flags |= 4 }
-      act(socket, flags)
+    if let known = watched[socket] {
+      if known.events != events { LoopActor.loop.change(known.registration, to: events) }
+      watched[socket] = Watch(registration: known.registration, events: events)
+      return
     }
+    let registration = LoopActor.loop.watch(socket, for: events) { [self] events in ready(socket, events) }
+    watched[socket] = Watch(registration: registration, events: events)
   }
 
+  private func ready(_ socket: Int32, _ events: PollEvents) {
+    // The peer closed a connection that nobody uses: libcurl finds out when it wants it again.
+    if watched[socket]?.isIdle ?? true { return forget(socket) }
+    var flags: Int32 = 0
+    if !events.isDisjoint(with: [.readable, .hungUp, .peerClosed]) { flags |= 1 }
+    if events.contains(.writable) { flags |= 2 }
+    if events.contains(.failed) { flags |= 4 }
+    act(socket, flags)
+  }
+
+  private func forget(_ socket: Int32) {
+    if let known = watched.removeValue(forKey: socket) { LoopActor.loop.cancel(known.registration) }
+  }
+
+  /// A timer that is set for an earlier time stays: libcurl, asked too early, sets the next.
   private func wait(_ milliseconds: Int) {
-    if let timer { LoopActor.loop.cancel(timer) }
-    timer = nil
     guard milliseconds >= 0 else { return }
-    timer = LoopActor.loop.after(.milliseconds(milliseconds)) { [self] in act(-1, 0) }
+    let at = Moment.now() + .milliseconds(milliseconds)
+    if let timer {
+      if timer.at <= at { return }
+      LoopActor.loop.cancel(timer.timer)
+    }
+    let made = LoopActor.loop.after(.milliseconds(milliseconds)) { [self] in
+      timer = nil
+      act(-1, 0)
+    }
+    timer = (made, at)
   }
 
   private func act(_ socket: Int32, _ events: Int32) {
     shim_curl_act(multi, socket, events)
     var code: Int32 = 0
     while let key = shim_curl_ended(multi, &code) {
-      let waiting = transfers[key]?.waiting
-      transfers[key]?.waiting = nil
+      let ended = Unmanaged<PendingTransfer>.fromOpaque(key).takeUnretainedValue()
+      let waiting = ended.waiting
+      ended.waiting = nil
       waiting?.resume(returning: code)
     }
   }
+
+  var handle: UnsafeMutableRawPointer? { multi }
+}
+
+/// Something that waits for libcurl; its address is what libcurl gives back.
+class PendingTransfer: @unchecked Sendable {
+  var waiting: UnsafeContinuation<Int32, Never>?
 }
 
 /// One request under way. Touched on the loop's thread only.
-final class Transfer: @unchecked Sendable {
+final class Transfer: PendingTransfer, @unchecked Sendable {
   var handle: OpaquePointer?
-  var waiting: CheckedContinuation<Int32, Never>?
   private(set) var headers: [(name: String, value: String)] = []
   private(set) var body: [UInt8] = []
   /// The last address that was not connected to.

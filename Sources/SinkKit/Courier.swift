@@ -19,7 +19,7 @@ package struct CourierTools {
   package let makeSink: @LoopActor (DestinationRecord) throws -> any Sink
   package var now: @LoopActor () -> Moment = { Moment.now() }
   package var wall: @LoopActor () -> Timestamp = { Timestamp.now() }
-  package var random: @LoopActor () -> Double = { Double.random(in: 0..<1) }
+  package var random: @LoopActor () -> Double = { Jitter.next() }
   /// False for an agent that serves one command.
   package var isSending = true
   /// Attempts that a destination's log keeps.
@@ -159,7 +159,9 @@ package final class Courier {
   private func read() {
     while !isReading, outbox.room > 0, outbox.cursor < tools.feed.head {
       guard let page = tools.feed.recentPage(after: outbox.cursor, limit: min(64, outbox.room)) else {
-        return readPage(outbox.room)
+        // From the disk in pieces that are worth the way there.
+        if outbox.room >= Self.worthReading || outbox.loadedCount == 0 { readPage(outbox.room) }
+        return feedReplay()
       }
       if page.isEmpty { break }
       take(page)
@@ -167,12 +169,14 @@ package final class Courier {
     feedReplay()
   }
 
+  private static let worthReading = 128
+
   private func readPage(_ room: Int) {
     isReading = true
     let after = outbox.cursor
     // Ends by itself: one bounded read.
     LoopActor.begin { [self] in
-      let page = await tools.feed.page(after: after, limit: min(128, room))
+      let page = await tools.feed.page(after: after, limit: min(256, room))
       isReading = false
       guard !isStopped else { return }
       guard let page else { return wake(after: .seconds(1)) }
@@ -247,7 +251,7 @@ package final class Courier {
     (isAccepted ? tools.timings.accepted : tools.timings.failed).add(delivery.entries.count)
     if isAccepted {
       lastAccepted = wall
-      tools.health.clear(SinkCondition.silent, on: record.name)
+      if isSilent { hush() }
     } else {
       lastFailure = (wall, receipt.reason)
     }
@@ -255,6 +259,20 @@ package final class Courier {
     showBreaker(receipt)
     if receipt.verdict == .gone { stopForGood(receipt) }
     advance()
+  }
+
+  private var isSilent = false
+
+  /// Nothing has reached it for long.
+  package func alarm() {
+    isSilent = true
+    let detail = lastFailure.map { "\(record.name): \($0.reason)" } ?? record.name
+    tools.health.raise(SinkCondition.silent, on: record.name, detail: detail)
+  }
+
+  private func hush() {
+    isSilent = false
+    tools.health.clear(SinkCondition.silent, on: record.name)
   }
 
   private var isFailing = false

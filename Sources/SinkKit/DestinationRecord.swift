@@ -26,6 +26,8 @@ package struct DestinationRecord: Sendable, Hashable {
   /// Of the signing secret; the one before counts until `previousUntil`.
   package var secretVersion = 1
   package var previousUntil: Timestamp?
+  /// Of the configuration file: a first start begins with the oldest entry there is.
+  package var beginsWithOldest = false
   package var createdAt: Timestamp
   package var updatedAt: Timestamp
 

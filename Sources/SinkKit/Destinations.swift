@@ -85,7 +85,8 @@ package final class Destinations {
         (before.createdAt, before.secretVersion, before.previousUntil)
       try await store.update(now)
     } else {
-      try await store.insert(record, at: tools.feed.head)
+      let start = record.beginsWithOldest ? Position(max(0, oldest().value - 1)) : tools.feed.head
+      try await store.insert(record, at: start)
     }
   }
 
@@ -120,11 +121,7 @@ package final class Destinations {
     LoopActor.loop.after(heartbeat) { [weak self] in
       guard let self, !isStopped else { return }
       let beating = couriers.values.filter { $0.record.hasHeartbeat && $0.state.kind == .active }
-      for courier in beating where courier.isQuiet(for: 3 * heartbeat.seconds) {
-        tools.health.raise(
-          SinkCondition.silent, on: courier.record.name,
-          detail: courier.lastFailure.map { "\(courier.record.name): \($0.reason)" } ?? courier.record.name)
-      }
+      for courier in beating where courier.isQuiet(for: 3 * heartbeat.seconds) { courier.alarm() }
       if beating.contains(where: { $0.isQuiet(for: heartbeat.seconds / 2) }) { tellHeartbeat() }
       beat()
     }

@@ -62,7 +62,13 @@ package struct Outbox: Sendable {
   /// Read from the journal up to here.
   package private(set) var cursor: Position
   private var progress: Progress
-  private var loaded: [JournalEntry] = []
+  /// Entries that were not sent yet, by lane, and the lanes of which the first may go.
+  private var loaded: [UUID: Line<JournalEntry>] = [:]
+  package private(set) var loadedCount = 0
+  private var freshLanes = Line<UUID>()
+  /// Every position that was loaded, in order, and which of them are not settled; the checkpoint is before the first.
+  private var order = Line<Position>()
+  private var unsettled: Set<Position> = []
   private var flights: [FlightID: Flight] = [:]
   /// Under way, each with its lane.
   private var flying: [Position: UUID] = [:]
@@ -105,16 +111,15 @@ package struct Outbox: Sendable {
   // MARK: In
 
   /// Room for entries behind `cursor`.
-  package var room: Int { held.count >= limits.held ? 0 : max(0, limits.loaded - loaded.count) }
+  package var room: Int { held.count >= limits.held ? 0 : max(0, limits.loaded - loadedCount) }
 
   package var heldCount: Int { held.count }
-  package var loadedCount: Int { loaded.count }
   package var inFlightCount: Int { flying.count + unsaved }
-  package var isIdle: Bool { loaded.isEmpty && flights.isEmpty && held.isEmpty }
+  package var isIdle: Bool { loadedCount == 0 && flights.isEmpty && held.isEmpty }
 
   /// The lowest position that is not settled; what retention must keep for this destination.
   package var floor: Position {
-    var floor = lowestUnsettled
+    var floor = order.first { unsettled.contains($0) } ?? Position(cursor.value + 1)
     for position in held.keys where position < floor { floor = position }
     return floor
   }
@@ -124,7 +129,14 @@ package struct Outbox: Sendable {
   package mutating func offer(_ entry: JournalEntry, isWanted: Bool) {
     guard entry.position > cursor else { return }
     cursor = entry.position
-    if isWanted, !done.contains(entry.position), held[entry.position] == nil { loaded.append(entry) }
+    guard isWanted, !done.contains(entry.position), held[entry.position] == nil else { return }
+    let lane = entry.callID?.uuid ?? Self.noCall
+    let isFirst = loaded[lane] == nil
+    loaded[lane, default: Line()].append(entry)
+    loadedCount += 1
+    order.append(entry.position)
+    unsettled.insert(entry.position)
+    if isFirst, !busyLanes.contains(lane) { freshLanes.append(lane) }
   }
 
   package mutating func change(_ limits: Limits, rate: Double?, at now: Moment) {
@@ -136,7 +148,7 @@ package struct Outbox: Sendable {
   package mutating func replay(_ entry: JournalEntry, at now: Moment, wall: Timestamp) {
     // What is still on its way needs no second way.
     guard held[entry.position] == nil, flying[entry.position] == nil,
-      entry.position <= lowestUnsettledBefore || done.contains(entry.position)
+      entry.position <= cursor, !unsettled.contains(entry.position)
     else { return }
     let lane = entry.callID?.uuid ?? Outbox.noCall
     let item = Held(
@@ -184,29 +196,35 @@ package struct Outbox: Sendable {
   /// The first entries whose calls have nothing under way; behind a held one, an entry is held as well.
   private mutating func takeLoaded(_ limit: Int, at now: Moment, wall: Timestamp) -> [JournalEntry] {
     var taken: [JournalEntry] = []
-    var rest: [JournalEntry] = []
-    var lanes: Set<UUID> = []
-    var index = 0
-    while index < loaded.count, taken.count < limit {
-      let entry = loaded[index]
-      let lane = entry.callID?.uuid ?? Outbox.noCall
-      index += 1
-      if heldLanes[lane] != nil, held.count < limits.held {
-        let item = Held(
-          event: entry.id, lane: lane, type: entry.type, attempts: 0, dueAt: now, reason: "behind an earlier event",
-          since: wall)
-        keep(entry.position, item, nextAt: wall)
-        hold(entry.position, item, at: now)
-      } else if busyLanes.contains(lane) || heldLanes[lane] != nil {
-        rest.append(entry)
-      } else {
-        taken.append(entry)
-        lanes.insert(lane)
+    while taken.count < limit, let lane = freshLanes.popFirst() {
+      guard !busyLanes.contains(lane), loaded[lane] != nil else { continue }
+      if heldLanes[lane] != nil {
+        // With no room left among the held it waits here: its lane is looked at again when that becomes shorter.
+        if held.count < limits.held { holdBack(lane, at: now, wall: wall) }
+        continue
       }
+      busyLanes.insert(lane)
+      while taken.count < limit, let entry = unload(lane) { taken.append(entry) }
     }
-    loaded.replaceSubrange(..<index, with: rest)
-    busyLanes.formUnion(lanes)
-    return taken
+    return taken.count > 1 ? taken.sorted { $0.position < $1.position } : taken
+  }
+
+  private mutating func unload(_ lane: UUID) -> JournalEntry? {
+    guard let entry = loaded[lane]?.popFirst() else { return nil }
+    loadedCount -= 1
+    if loaded[lane]?.isEmpty ?? false { loaded[lane] = nil }
+    return entry
+  }
+
+  /// What is loaded of the lane joins its held ones.
+  private mutating func holdBack(_ lane: UUID, at now: Moment, wall: Timestamp) {
+    while let entry = unload(lane) {
+      let item = Held(
+        event: entry.id, lane: lane, type: entry.type, attempts: 0, dueAt: now, reason: "behind an earlier event",
+        since: wall)
+      keep(entry.position, item, nextAt: wall)
+      hold(entry.position, item, at: now)
+    }
   }
 
   private mutating func takeHeld(_ limit: Int, at now: Moment) -> [Position]? {
@@ -238,7 +256,7 @@ package struct Outbox: Sendable {
 
   /// When `next` is worth asking again although nothing happens.
   package func wakeAt(_ now: Moment) -> Moment? {
-    guard !loaded.isEmpty || !held.isEmpty else { return nil }
+    guard loadedCount > 0 || !held.isEmpty else { return nil }
     if case .halfOpen = breaker.state { return nil }
     if case .open(let until) = breaker.state { return max(until, now) }
     let paced = pace.nextAt(now)
@@ -400,6 +418,7 @@ package struct Outbox: Sendable {
     }
     // Read again after a restart, for the checkpoint has not passed it: known then as settled.
     if position > progress.checkpoint { done.insert(position) }
+    unsettled.remove(position)
     resolved += 1
     unsaved += 1
     isDirty = true
@@ -420,13 +439,18 @@ package struct Outbox: Sendable {
       lane.insert(position, at: lane.firstIndex { $0 > position } ?? lane.endIndex)
       heldLanes[item.lane] = lane
       done.remove(position)
+      unsettled.remove(position)
     }
     wake(item.lane, at: now)
   }
 
   /// Sees to it that the lane's first is looked at when it is due.
   private mutating func wake(_ lane: UUID, at now: Moment) {
-    guard let first = heldLanes[lane]?.first, let due = held[first]?.dueAt else { return }
+    guard let first = heldLanes[lane]?.first, let due = held[first]?.dueAt else {
+      if loaded[lane] != nil, !busyLanes.contains(lane) { freshLanes.append(lane) }
+      return
+    }
+    if loaded[lane] != nil { freshLanes.append(lane) }
     guard !busyLanes.contains(lane) else { return }
     if due <= now {
       if readyLanes.last != lane { readyLanes.insert(lane, at: 0) }
@@ -443,20 +467,18 @@ package struct Outbox: Sendable {
 
   // MARK: Disk
 
-  private var lowestUnsettled: Position {
-    var lowest = loaded.first?.position ?? Position(cursor.value + 1)
-    for position in flying.keys where position < lowest && held[position] == nil { lowest = position }
-    return lowest
+  /// Everything up to here is settled or held.
+  private mutating func settledUpTo() -> Position {
+    while let first = order.first, !unsettled.contains(first) { _ = order.popFirst() }
+    return order.first.map { Position($0.value - 1) } ?? cursor
   }
-
-  private var lowestUnsettledBefore: Position { Position(lowestUnsettled.value - 1) }
 
   /// Entries that wait for a settlement.
   package var unsavedCount: Int { resolved }
-  package var hasChanges: Bool { isDirty || lowestUnsettled.value - progress.checkpoint.value > 1000 }
+  package var hasChanges: Bool { isDirty }
 
   /// Entries that were passed by are worth a write too, once in a while.
-  package mutating func touch() { isDirty = isDirty || lowestUnsettledBefore > progress.checkpoint }
+  package mutating func touch() { isDirty = isDirty || settledUpTo() > progress.checkpoint }
 
   /// Something that is kept together with the progress has changed.
   package mutating func markChanged() { isDirty = true }
@@ -470,7 +492,7 @@ package struct Outbox: Sendable {
   /// What has changed since the last call; the caller tells when it is on disk.
   package mutating func takeSettlement() -> Settlement? {
     guard hasChanges else { return nil }
-    progress.checkpoint = lowestUnsettledBefore
+    progress.checkpoint = settledUpTo()
     done = done.filter { $0 > progress.checkpoint }
     progress.ahead = done.sorted()
     let settlement = Settlement(

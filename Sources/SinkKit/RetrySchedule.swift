@@ -1,6 +1,7 @@
 // When a delivery that was kept is tried again (DESIGN §7).
 
 internal import Basics
+package import Loop
 
 package struct RetrySchedule: Sendable {
   /// Pause before attempt 2, 3, …; after the last the entry is set aside.
@@ -23,4 +24,17 @@ package struct RetrySchedule: Sendable {
   }
 
   package static func clamped(_ asked: Duration?) -> Duration { min(max(asked ?? .zero, .zero), longestRetryAfter) }
+}
+
+/// Numbers that spread retries, uniform in 0..<1: of a generator seeded once, since the kernel's costs a call each time.
+@LoopActor
+package enum Jitter {
+  private static var state = UInt64.random(in: 1...(.max))
+
+  package static func next() -> Double {
+    state ^= state << 13
+    state ^= state >> 7
+    state ^= state << 17
+    return Double(state >> 11) / Double(UInt64(1) << 53)
+  }
 }

@@ -24,6 +24,11 @@ package struct SinkConfig: Sendable {
     record.limits.loaded = max(256, 2 * record.limits.inFlight)
     let rate = reader.number(section, "rate_per_sec", default: 0, in: 0...100_000)
     record.ratePerSecond = rate == 0 ? nil : rate
+    switch reader.text(section, "from", default: "now") {
+    case "now": break
+    case "oldest": record.beginsWithOldest = true
+    default: reader.fault(section, "from", "expected now or oldest")
+    }
     record.hasHeartbeat = reader.flag(section, "heartbeat", default: true)
     record.timeout = .seconds(reader.number(section, "timeout_secs", default: 15, in: 1...60))
   }

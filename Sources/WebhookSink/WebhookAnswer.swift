@@ -5,8 +5,8 @@ internal import HTTPClient
 internal import SinkKit
 
 enum WebhookAnswer {
-  static func receipt(_ response: ClientResponse, now: Timestamp) -> Receipt {
-    let (status, asked) = (response.status, retryAfter(response.header("retry-after"), now: now))
+  static func receipt(_ response: PostAnswer, now: Timestamp) -> Receipt {
+    let (status, asked) = (response.status, retryAfter(response.retryAfter, now: now))
     switch status {
     case 200..<300: return Receipt(.accepted, code: status)
     case 300..<400:

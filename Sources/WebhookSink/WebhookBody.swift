@@ -9,6 +9,7 @@ internal import SinkKit
 
 struct WebhookBody {
   let bytes: [UInt8]
+  /// Of this request alone.
   let headers: [(name: String, value: String)]
 
   init(_ delivery: Delivery, as form: DestinationRecord.BodyForm, isBatch: Bool) {
@@ -16,7 +17,7 @@ struct WebhookBody {
       (headers, bytes) = event.binary
       return
     }
-    headers = [("Content-Type", Self.contentType(form, isBatch: isBatch))]
+    headers = []
     if !isBatch, let entry = delivery.entries.first {
       bytes = Self.dialect(form).render(entry)
       return
@@ -37,7 +38,7 @@ struct WebhookBody {
   }
 
   /// CloudEvents HTTP binding 1.0.2 §3.2, §3.3.
-  private static func contentType(_ form: DestinationRecord.BodyForm, isBatch: Bool) -> String {
+  static func contentType(_ form: DestinationRecord.BodyForm, isBatch: Bool) -> String {
     guard form == .cloudevents else { return "application/json" }
     return isBatch ? CloudEvent.batchType : CloudEvent.structuredType
   }

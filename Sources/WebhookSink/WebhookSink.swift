@@ -23,7 +23,7 @@ package struct WebhookOptions: Sendable {
 
 package final class WebhookSink: Sink {
   private let record: DestinationRecord
-  private let client: HTTPClient
+  private let post: PreparedPost
   private let options: WebhookOptions
   /// The newest first.
   private let keys: @LoopActor () -> [StandardWebhooks.Key]
@@ -35,40 +35,59 @@ package final class WebhookSink: Sink {
     _ record: DestinationRecord, client: HTTPClient, options: WebhookOptions,
     keys: @escaping @LoopActor () -> [StandardWebhooks.Key]
   ) {
-    (self.record, self.client, self.options, self.keys) = (record, client, options, keys)
+    (self.record, self.options, self.keys) = (record, options, keys)
+    post = PreparedPost(Self.common(record, options), client: client)
+  }
+
+  /// What all requests have in common.
+  private static func common(_ record: DestinationRecord, _ options: WebhookOptions) -> ClientRequest {
+    var request = ClientRequest("POST", record.url)
+    request.headers = [("User-Agent", options.userAgent)]
+    if record.body != .binary {
+      request.headers.append(("Content-Type", WebhookBody.contentType(record.body, isBatch: record.limits.batch > 1)))
+    }
+    if let authorization = options.authorization { request.headers.append(("Authorization", authorization.reveal())) }
+    (request.timeout, request.connectTimeout) = (record.timeout, min(record.timeout, .seconds(5)))
+    (request.policy, request.proxy, request.caFile) = (options.policy, options.proxy, options.caFile)
+    (request.certificateFile, request.keyFile) = (options.certificateFile, options.keyFile)
+    return request
   }
 
   package func deliver(_ delivery: Delivery) async -> Receipt {
+    let body = WebhookBody(delivery, as: record.body, isBatch: record.limits.batch > 1)
+    var (lines, content) = (headers(delivery, body), body.bytes)
+    // Signed is what the receiver's framework hands on: the content, without its coding.
+    if record.isCompressed, content.count >= Self.worthCompressing, let small = Gzip.compressed(content) {
+      content = small
+      Self.add("Content-Encoding", "gzip", to: &lines)
+    }
     do throws(ClientFailure) {
-      return WebhookAnswer.receipt(try await client.send(request(delivery)), now: .now())
+      return WebhookAnswer.receipt(try await post.send(lines, content), now: .now())
     } catch {
       return WebhookAnswer.receipt(error)
     }
   }
 
-  package func close() {}
+  package func close() { post.close() }
 
-  private func request(_ delivery: Delivery) -> ClientRequest {
-    let body = WebhookBody(delivery, as: record.body, isBatch: record.limits.batch > 1)
+  private func headers(_ delivery: Delivery, _ body: WebhookBody) -> [UInt8] {
     let (id, time) = (Self.id(of: delivery), Timestamp.now().milliseconds / 1000)
-    var request = ClientRequest("POST", record.url)
-    request.headers = body.headers
-    request.headers += [
-      ("User-Agent", options.userAgent), ("webhook-id", id), ("webhook-timestamp", String(time)),
-      ("webhook-signature", StandardWebhooks.sign(id: id, timestamp: time, body: body.bytes, keys: keys())),
-    ]
-    if let authorization = options.authorization { request.headers.append(("Authorization", authorization.reveal())) }
-    request.body = body.bytes
-    // Signed is what the receiver's framework hands on: the content, without its coding.
-    if record.isCompressed, body.bytes.count >= Self.worthCompressing, let small = Gzip.compressed(body.bytes) {
-      request.body = small
-      request.headers.append(("Content-Encoding", "gzip"))
-    }
-    (request.timeout, request.connectTimeout) = (record.timeout, min(record.timeout, .seconds(5)))
-    (request.bodyLimit, request.isBodyCut) = (4096, true)
-    (request.policy, request.proxy, request.caFile) = (options.policy, options.proxy, options.caFile)
-    (request.certificateFile, request.keyFile) = (options.certificateFile, options.keyFile)
-    return request
+    var lines: [UInt8] = []
+    lines.reserveCapacity(320)
+    Self.add("webhook-id", id, to: &lines)
+    Self.add("webhook-timestamp", String(time), to: &lines)
+    Self.add(
+      "webhook-signature", StandardWebhooks.sign(id: id, timestamp: time, body: body.bytes, keys: keys()), to: &lines)
+    // Of the binary form every attribute is a header.
+    for (name, value) in body.headers { Self.add(name, value, to: &lines) }
+    return lines
+  }
+
+  private static func add(_ name: String, _ value: String, to lines: inout [UInt8]) {
+    lines += name.utf8
+    lines += ": ".utf8
+    lines += value.utf8
+    lines.append(0)
   }
 
   /// The same for every attempt: of one event its id, of several an id made from theirs.

@@ -38,11 +38,14 @@ typedef void (*shim_header_callback)(void *context, const char *bytes, size_t si
 typedef int (*shim_address_callback)(void *context, const void *address, size_t size);
 // `what`: 1 read, 2 write, 3 both, 4 forget the socket.
 typedef void (*shim_socket_callback)(void *context, int socket, int what);
+// The socket is about to be closed: forget it.
+typedef void (*shim_closing_callback)(void *context, int socket);
 typedef void (*shim_timer_callback)(void *context, long milliseconds);
 
 // 0, or -1 with the reason in `why`.
 int shim_curl_load(char *why, size_t size);
-void *shim_curl_multi(shim_socket_callback socket, shim_timer_callback timer, void *context);
+void *shim_curl_multi(
+  shim_socket_callback socket, shim_closing_callback closing, shim_timer_callback timer, void *context);
 shim_transfer *shim_curl_begin(
   void *multi, const struct shim_transfer_options *options, shim_body_callback body, shim_header_callback header,
   shim_address_callback address, void *context);
@@ -57,3 +60,20 @@ int shim_curl_socket(shim_transfer *transfer);
 long shim_curl_receive(shim_transfer *transfer, void *bytes, size_t size);
 long shim_curl_send(shim_transfer *transfer, const void *bytes, size_t size);
 void shim_curl_finish(void *multi, shim_transfer *transfer);
+
+// POSTs that differ in their body and a few headers alone: handles are set up once and used again. An answer's body is
+// let go, and of its headers only Retry-After is kept.
+typedef struct shim_post shim_post;
+typedef struct shim_posting shim_posting;
+
+// `options`: as for a transfer, without its body.
+shim_post *shim_post_new(const struct shim_transfer_options *options, shim_address_callback address);
+// `lines`: further headers, each ended by a zero byte, `lines_size` bytes in all, at most 24. Null when out of memory.
+shim_posting *shim_post_begin(
+  void *multi, shim_post *post, const char *lines, size_t lines_size, const void *body, size_t body_size, void *context);
+// The status, and Retry-After's value or an empty text; valid until the end.
+long shim_post_status(shim_posting *posting, const char **retry_after);
+const char *shim_post_error(shim_posting *posting, int code);
+void shim_post_end(void *multi, shim_posting *posting);
+// Nothing may be under way.
+void shim_post_free(shim_post *post);
