@@ -36,8 +36,9 @@ build threecx "${basics[@]}" "${meaning[@]}" Sources/Basics/Moment.swift Sources
   Sources/ThreeCXSource/{CallControlSession,Conversation}.swift Sources/ThreeCXSource/CallComposer*.swift \
   Sources/ThreeCXSource/Wire/{Participant,CallControlFrame}.swift Sources/ThreeCXSource/Database/PhoneSystemINI.swift
 build ini "${basics[@]}" Sources/Config/INIDocument.swift
+build cloudevents "${basics[@]}" Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift Sources/CloudEvents/*.swift
 
-for name in json http websocket ami threecx ini; do
+for name in json http websocket ami threecx ini cloudevents; do
   echo "== fuzzing $name ${effort[*]}"
   rm -rf "$out/new-$name" && mkdir -p "$out/new-$name"
   ASAN_OPTIONS=detect_leaks=0 "$out/$name.run" "${effort[@]}" -max_len=4096 -verbosity=0 -print_final_stats=1 \

@@ -24,6 +24,18 @@ swift build -c release --static-swift-stdlib --product bench
   SIDETONE_SOAK_DB_DOWN=60 swift test --skip-build --filter DatabaseTests 2>&1 | grep -E 'Test run with|✘' | cut -c1-300
   echo "== history over 5 000 000 records"
   python3 Benchmarks/run.py 3 history
+  echo "== a dead, a slow and a good destination: kill -9, 200 times under 500 events/s; how late the good one is told"
+  SIDETONE_SOAK_SINK_KILLS=200 SIDETONE_SOAK_SINK_CALLS=130 SIDETONE_SOAK_SINK_EVENTS=20000 \
+    swift test --skip-build --filter UpstreamTests 2>&1 | grep -E '^(good|slow)|requests for|Test run with|✘' | cut -c1-300
+  echo "== brokers killed and started again, 20 times under load"
+  SIDETONE_SOAK_BROKER_KILLS=20 swift test --skip-build --filter BrokerTests 2>&1 | grep -E '^(nats|kafka)|Test run with|✘' | cut -c1-300
+  echo "== a receiver that fails in every way, held against another implementation of Standard Webhooks"
+  python3 -m venv .build/soak && .build/soak/bin/pip install -q standardwebhooks
+  .build/soak/bin/python scripts/soak-upstream.py hooks .build/release/sidetone
+  echo "== a rebinding name server"
+  unshare -mn python3 scripts/soak-upstream.py rebind .build/release/sidetone
+  echo "== a million undelivered entries"
+  python3 scripts/soak-upstream.py backlog .build/release/sidetone .build/release/bench
   echo "== restart behind a million entries"
   folder="$(mktemp -d)"
   .build/release/bench append "$folder/journal.db" 1000000 500

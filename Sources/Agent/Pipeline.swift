@@ -32,6 +32,7 @@ final class Pipeline: SourceOutlet {
   private let observationCount: Metric
   private let lossCount: Metric
   private let latency: Histogram
+  private let pbxLatency: Histogram
   private var offered: [EventID: Moment] = [:]
   private var isLosing = false
   private var probes: [String: Int] = [:]
@@ -46,6 +47,7 @@ final class Pipeline: SourceOutlet {
     eventCount = metrics.counter("sidetone_events_total", "Events kept in the journal")
     observationCount = metrics.counter("sidetone_observations_total", "Messages from the PBX that said something")
     lossCount = metrics.counter("sidetone_events_lost_total", "Events that could not be kept")
+    pbxLatency = metrics.histogram("sidetone_pbx_seconds", "From the PBX's own time of an event to its message read")
     latency = metrics.histogram("sidetone_journal_seconds", "From the PBX's message read to its events on disk")
     journal.onCommit = { [unowned self] entries in committed(entries) }
     journal.onWritable = { [unowned self] isWritable, reason in writable(isWritable, reason) }
@@ -71,7 +73,8 @@ final class Pipeline: SourceOutlet {
     probeSoon()
     for channel in board.takeStranded() { onStranded(channel) }
     guard !events.isEmpty else { return }
-    let now = Moment.now()
+    let (now, wall) = (Moment.now(), Timestamp.now())
+    for event in events where !event.isInferred { pbxLatency.record(max(0, wall.seconds(since: event.occurredAt))) }
     if offered.count < 10_000, let last = events.last { offered[last.id] = now }
     if !journal.offer(events) { lose(events.count) }
   }

@@ -57,10 +57,10 @@ final class UpstreamDesk {
     var tools = CourierTools(
       feed: JournalFeed(journal, hub), book: book, health: health, timings: DeliveryTimings(metrics),
       makeSink: { [catalogue] in try catalogue.make($0) })
-    tools.isSending = isSending
+    (tools.isSending, tools.heartbeat) = (isSending, config.upstream.heartbeat)
     tools.logLimit = Int64(config.upstream.logLimit)
     destinations = Destinations(
-      tools: tools, declared: config.records, heartbeat: config.upstream.heartbeat,
+      tools: tools, declared: config.records,
       oldest: { [unowned journal] in journal.oldest },
       tellHeartbeat: { [unowned pipeline] in pipeline.tell([.heartbeat(from: pipeline.board.source)]) })
     pipeline.onPublished = { [destinations] in destinations.poke() }

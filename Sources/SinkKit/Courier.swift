@@ -20,6 +20,8 @@ package struct CourierTools {
   package var now: @LoopActor () -> Moment = { Moment.now() }
   package var wall: @LoopActor () -> Timestamp = { Timestamp.now() }
   package var random: @LoopActor () -> Double = { Jitter.next() }
+  /// How long a destination may be quiet before it gets a sign of life; zero for ever.
+  package var heartbeat = Duration.zero
   /// False for an agent that serves one command.
   package var isSending = true
   /// Attempts that a destination's log keeps.
@@ -191,7 +193,9 @@ package final class Courier {
   }
 
   private func wants(_ entry: JournalEntry) -> Bool {
-    if entry.type == EventFilter.heartbeatType { return record.hasHeartbeat && isQuiet(for: 30) }
+    if entry.type == EventFilter.heartbeatType {
+      return record.hasHeartbeat && isQuiet(for: tools.heartbeat.seconds / 2)
+    }
     return entry.tenant.uuid == record.tenant && record.filter.matches(entry)
   }
 

@@ -35,7 +35,6 @@ package final class Destinations {
   package private(set) var isLoaded = false
   private let tools: CourierTools
   private let declared: [DestinationRecord]
-  private let heartbeat: Duration
   private let oldest: @LoopActor () -> Position
   /// Puts a sign of life on its way through the journal.
   private let tellHeartbeat: @LoopActor () -> Void
@@ -43,11 +42,10 @@ package final class Destinations {
 
   /// - Parameter declared: those of the configuration file.
   package init(
-    tools: CourierTools, declared: [DestinationRecord], heartbeat: Duration,
-    oldest: @escaping @LoopActor () -> Position,
+    tools: CourierTools, declared: [DestinationRecord], oldest: @escaping @LoopActor () -> Position,
     tellHeartbeat: @escaping @LoopActor () -> Void
   ) {
-    (self.tools, self.declared, self.heartbeat) = (tools, declared, heartbeat)
+    (self.tools, self.declared) = (tools, declared)
     (self.oldest, self.tellHeartbeat) = (oldest, tellHeartbeat)
   }
 
@@ -117,6 +115,7 @@ package final class Destinations {
   // MARK: Signs of life
 
   private func beat() {
+    let heartbeat = tools.heartbeat
     guard heartbeat > .zero else { return }
     LoopActor.loop.after(heartbeat) { [weak self] in
       guard let self, !isStopped else { return }

@@ -12,8 +12,10 @@ final class UpstreamStage {
   var agent: RunningProgram
   let key: String
 
-  init(rate: Double, more: String = "") throws {
-    stage = try Stage(rate: rate, pace: 0.05, more: "[upstream]\nallowed_networks = 127.0.0.0/8\n" + more)
+  /// - Parameter heartbeat: seconds; zero for none.
+  init(rate: Double, heartbeat: Int = 0, more: String = "") throws {
+    let upstream = "[upstream]\nallowed_networks = 127.0.0.0/8\nheartbeat_secs = \(heartbeat)\n"
+    stage = try Stage(rate: rate, pace: 0.05, more: upstream + more)
     agent = try stage.startAgent()
     key = try stage.makeKey("events:read,destinations:write,admin")
   }
@@ -77,7 +79,7 @@ struct Received {
     let key = try #require(StandardWebhooks.key(secret))
     for request in requests where isTaken(request) {
       do throws(StandardWebhooks.Fault) {
-        try StandardWebhooks.verify(body: request.body, keys: [key], now: request.at) { request.headers[$0] }
+        try StandardWebhooks.verify(body: request.body, keys: [key], now: Int64(request.at)) { request.headers[$0] }
       } catch {
         badSignatures += 1
       }

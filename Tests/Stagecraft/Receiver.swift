@@ -10,7 +10,7 @@ package final class Receiver: @unchecked Sendable {
     /// Counted from 1 over all connections.
     package let number: Int
     /// In Unix seconds.
-    package let at: Int64
+    package let at: Double
   }
 
   package enum Answer: Sendable {
@@ -30,6 +30,8 @@ package final class Receiver: @unchecked Sendable {
   private let changed = NSCondition()
   private var requests: [Request] = []
   private var count = 0
+  private var distinct: Set<String> = []
+  private var peers: Set<Int32> = []
   private let answer: @Sendable (Request) -> Answer
 
   /// - Parameter port: zero for any.
@@ -54,15 +56,18 @@ package final class Receiver: @unchecked Sendable {
       while case let peer = accept(listener, nil, nil), peer >= 0 {
         Thread.detachNewThread { [weak self] in
           self?.serve(peer)
+          self?.changed.withLock { _ = self?.peers.remove(peer) }
           close(peer)
         }
       }
     }
   }
 
+  /// Closes its port and every connection.
   package func stop() {
     shutdown(listener, Int32(SHUT_RDWR))
     close(listener)
+    changed.withLock { for peer in peers { shutdown(peer, Int32(SHUT_RDWR)) } }
   }
 
   package var all: [Request] { changed.withLock { requests } }
@@ -77,14 +82,19 @@ package final class Receiver: @unchecked Sendable {
     return true
   }
 
+  /// Waits until so many different deliveries have come.
+  package func wait(distinct enough: Int) -> Bool { wait { _ in distinct.count >= enough } }
+
   // MARK: A connection
 
   private func serve(_ peer: Int32) {
+    changed.withLock { _ = peers.insert(peer) }
     var buffer: [UInt8] = []
     while let request = read(peer, &buffer) {
       let answer = answer(request)
       changed.withLock {
         requests.append(request)
+        distinct.insert(request.headers["webhook-id"] ?? "")
         changed.broadcast()
       }
       guard reply(peer, answer) else { return }
@@ -110,7 +120,7 @@ package final class Receiver: @unchecked Sendable {
             count += 1
             return count
           }
-          return Request(headers: headers, body: body, number: number, at: Int64(Date().timeIntervalSince1970))
+          return Request(headers: headers, body: body, number: number, at: Date().timeIntervalSince1970)
         }
       }
       let size = recv(peer, &chunk, chunk.count, 0)
