@@ -5,9 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/dependencies.sh
 # What only the peers need.
-command -v wrk > /dev/null && [ -e /usr/include/nats/nats.h ] && [ -e /usr/include/librdkafka/rdkafka.h ] || {
-  apt-get update -qq && apt-get install -y -qq wrk libnats-dev librdkafka-dev
-}
+if ! command -v wrk > /dev/null || [ ! -e /usr/include/nats/nats.h ] || [ ! -e /usr/include/librdkafka/rdkafka.h ]; then
+  apt-get update -qq
+  apt-get install -y -qq wrk libnats-dev librdkafka-dev
+fi
 echo "== building"
 swift build -c release --static-swift-stdlib --product sidetone
 swift build -c release --static-swift-stdlib --product bench

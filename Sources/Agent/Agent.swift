@@ -7,6 +7,7 @@ internal import CShims
 internal import CSystemd
 internal import CallModel
 internal import Config
+internal import Glibc
 internal import HTTP
 package import Health
 internal import Hub
@@ -32,7 +33,7 @@ package struct AgentFailure: Error, CustomStringConvertible {
 package final class Agent {
   package nonisolated static let version = "0.1.0"
 
-  package let config: AgentConfig
+  package private(set) var config: AgentConfig
   package let health = HealthBoard()
   /// The port that is listened on, once `start` has returned.
   package private(set) var port = 0
@@ -56,10 +57,16 @@ package final class Agent {
   private let startedAt = Moment.now()
 
   private let handledSignals: [Int32]
+  private let readAgain: () throws -> AgentConfig
 
-  /// - Parameter handledSignals: signals that end the agent in good order; none for an agent that serves one command.
-  package init(_ config: AgentConfig, handlingSignals handledSignals: [Int32] = []) {
-    (self.config, self.handledSignals) = (config, handledSignals)
+  /// - Parameters:
+  ///   - handledSignals: signals that end the agent in good order, and SIGHUP; none for one that serves one command.
+  ///   - readAgain: reads the configuration anew.
+  package init(
+    _ config: AgentConfig, handlingSignals handledSignals: [Int32] = [],
+    readAgain: @escaping () throws -> AgentConfig = { AgentConfig() }
+  ) {
+    (self.config, self.handledSignals, self.readAgain) = (config, handledSignals, readAgain)
   }
 
   // MARK: Start
@@ -67,7 +74,9 @@ package final class Agent {
   /// - Parameter isQuiet: says nothing of being ready: for a command that needs the agent's rooms for a moment.
   package func start(isQuiet: Bool = false) async throws {
     // Before the first thread starts: threads inherit the mask, and one that did not would take the signal and die of it.
-    if !handledSignals.isEmpty { signals = Signals(handledSignals) { [unowned self] _ in drain() } }
+    if !handledSignals.isEmpty {
+      signals = Signals(handledSignals) { [unowned self] signal in if signal == SIGHUP { reload() } else { drain() } }
+    }
     try takeLock()
     let worker = Worker(name: "worker", isBackground: true)
     let journal = try await Journal.open(path: config.journalPath, helper: worker)
@@ -221,7 +230,7 @@ package final class Agent {
     let server = HTTPServer(router: router, config: config.http)
     server.authorise = { request, access, peer throws(APIError) in try gate.authorise(request, access, peer: peer) }
     observe(server, relay)
-    port = try server.listen(at: config.listen)
+    port = try server.listen(at: Self.inheritedListener ?? config.listen)
     try server.listen(at: .unix(path: config.controlSocket), isOperator: true)
     self.server = server
   }
@@ -289,6 +298,48 @@ package final class Agent {
   package func runUntilDone() async -> Int32 {
     if let exitCode { return exitCode }
     return await withCheckedContinuation { onDone = $0 }
+  }
+
+  // MARK: Reload
+
+  /// Reads the configuration anew. What can be changed while it runs is changed; the rest is named. A configuration
+  /// with faults changes nothing.
+  private func reload() {
+    sd_notify(0, "RELOADING=1")
+    defer { sd_notify(0, "READY=1\nSTATUS=\(health.status)") }
+    do {
+      let fresh = try readAgain()
+      Log.configure(level: fresh.logLevel, format: fresh.logFormat)
+      (config.logLevel, config.logFormat) = (fresh.logLevel, fresh.logFormat)
+      (config.retentionDays, config.retentionMiB) = (fresh.retentionDays, fresh.retentionMiB)
+      let changed = fresh.settings.filter { setting in
+        !Self.reloadable.contains(setting.name)
+          && !config.settings.contains { $0.name == setting.name && $0.value == setting.value }
+      }.map(\.name)
+      if changed.isEmpty {
+        Log.notice("the configuration was read again")
+      } else {
+        Log.warning(
+          "the configuration was read again; these keys count after a restart",
+          [.setting: changed.joined(separator: ", ")])
+      }
+      health.clear(AgentCondition.configInvalid)
+    } catch {
+      Log.error("the configuration has faults; the one before goes on", [.errorText: "\(error)"])
+      health.raise(AgentCondition.configInvalid, detail: "\(error)")
+    }
+  }
+
+  private static let reloadable: Set<String> = [
+    "[log] level", "[log] format", "[journal] retention_days", "[journal] retention_mib",
+  ]
+
+  /// The socket that systemd listens on for us, if it does.
+  private static var inheritedListener: Listener.Place? {
+    guard Environment["LISTEN_PID"].flatMap({ Int32($0) }) == getpid(),
+      let count = Environment["LISTEN_FDS"].flatMap({ Int($0) }), count >= 1
+    else { return nil }
+    return .inherited(3)
   }
 
   // MARK: Stop

@@ -73,6 +73,10 @@ package struct AgentConfig: Sendable {
   private mutating func readAgent(_ reader: inout ConfigReader) {
     dataFolder = reader.text("agent", "data_dir", default: dataFolder)
     runtimeFolder = reader.text("agent", "runtime_dir", default: Environment["RUNTIME_DIRECTORY"] ?? "")
+    // A command finds the service's socket although the service manager tells its folder to the service alone.
+    if runtimeFolder.isEmpty, dataFolder == Self.servicesData, Files.exists(Self.servicesRuntime + "/control.sock") {
+      runtimeFolder = Self.servicesRuntime
+    }
     host = reader.text("agent", "host", default: "")
     timeZone = reader.text("agent", "timezone", default: "UTC")
     if let code = reader.optionalText("agent", "default_region") {
@@ -86,6 +90,9 @@ package struct AgentConfig: Sendable {
       reader.fault("agent", "timezone", "no such zone in /usr/share/zoneinfo; expected a name like Europe/Zurich")
     }
   }
+
+  private static let servicesData = "/var/lib/sidetone"
+  private static let servicesRuntime = "/run/sidetone"
 
   private mutating func readHTTP(_ reader: inout ConfigReader) {
     let text = reader.text("http", "listen", default: "127.0.0.1:8082")

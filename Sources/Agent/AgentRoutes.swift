@@ -8,6 +8,7 @@ internal import Health
 internal import Identity
 internal import JSON
 internal import Journal
+internal import Log
 internal import Loop
 internal import Metrics
 internal import Store
@@ -36,7 +37,7 @@ struct AgentRoutes {
   private let summary = HealthSummary()
 
   var routes: [Route] {
-    var all = healthRoutes
+    var all = healthRoutes + [Self.logLevel]
     if let completeness { all += [Self.lastComparison(completeness), Self.reconcile(completeness)] }
     all.append(
       Route(
@@ -76,6 +77,21 @@ struct AgentRoutes {
           throw .unavailable("records-unreadable", "The PBX's records cannot be read now.", retryAfter: 10)
         }
         return .response(.json { report.write(to: &$0) })
+      })
+  }
+
+  private static var logLevel: Route {
+    Route(
+      "PUT", "/admin/api/log-level", "Say more or less in the log, until the next start", tag: "admin",
+      access: .operatorOnly, takes: .object([("level", .oneOf(LogLevel.allCases.map(\.name)))], required: ["level"]),
+      status: 204,
+      handler: .later { context throws(APIError) in
+        let names = LogLevel.allCases.map(\.name).joined(separator: ", ")
+        guard let level = try context.json()["level"]?.string.flatMap({ LogLevel(name: $0) }) else {
+          throw .badField("level", "expected one of \(names)")
+        }
+        Log.set(level: level)
+        return .response(HTTPResponse(status: 204))
       })
   }
 

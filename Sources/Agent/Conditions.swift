@@ -19,6 +19,9 @@ enum AgentCondition {
     code: "undelivered-lost", title: "Retention removed events that a destination had not been given",
     severity: .failure,
     remedy: "Raise [journal] retention_mib, or mend or remove the destination; the loss ledger names the events.")
+  static let configInvalid = Condition(
+    code: "config-invalid", title: "The configuration file has faults; the one before goes on", severity: .warning,
+    remedy: "`sidetone config check` lists them; mend the file and reload.")
   static let noPBX = Condition(
     code: "no-pbx-configured", title: "No PBX is configured", severity: .warning,
     remedy: "Set [asterisk] username and secret_file in sidetone.conf.")

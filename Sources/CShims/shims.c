@@ -101,6 +101,18 @@ static int unix_address(struct sockaddr_un *at, const char *path) {
   return 0;
 }
 
+int shim_adopt_listener(int fd, int *bound_port) {
+  struct sockaddr_storage address;
+  socklen_t size = sizeof address;
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+  if (getsockname(fd, (struct sockaddr *)&address, &size) < 0) return -errno;
+  *bound_port = 0;
+  if (address.ss_family == AF_INET) *bound_port = ntohs(((struct sockaddr_in *)&address)->sin_port);
+  if (address.ss_family == AF_INET6) *bound_port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+  return fd;
+}
+
 int shim_listen_unix(const char *path, int mode) {
   struct sockaddr_un at;
   if (unix_address(&at, path) < 0) return -ENAMETOOLONG;

@@ -71,14 +71,24 @@ package struct ConfigReader {
       }
       return direct.text.isEmpty ? nil : Secret(direct.text)
     }
-    let path = text(section, key + "_file", default: "")
-    guard !path.isEmpty else { return nil }
+    let named = text(section, key + "_file", default: "")
+    guard !named.isEmpty else { return nil }
+    let path = Self.place(of: named)
     do {
       return Secret(String(decoding: try Files.read(path, limit: 4096), as: UTF8.self).trimmed)
     } catch {
       fault(section, key + "_file", "cannot be read: \(error)")
       return nil
     }
+  }
+
+  /// `credential:NAME` is one that systemd hands over (systemd.exec(5), LoadCredential), and for whoever is not the
+  /// service the file it comes from.
+  private static func place(of named: String) -> String {
+    guard named.hasPrefix("credential:") else { return named }
+    let name = String(named.dropFirst("credential:".count))
+    guard let folder = Environment["CREDENTIALS_DIRECTORY"] else { return "/etc/sidetone/secrets/" + name }
+    return folder + "/secrets_" + name
   }
 
   package mutating func fault(_ section: String, _ key: String, _ reason: String) {

@@ -50,6 +50,7 @@ package enum LogKey: String, Sendable {
   case peer = "peer"
   case position = "position"
   case requestID = "request.id"
+  case setting = "setting"
   case sinkName = "sink.name"
   case sourceName = "source.name"
   case version = "version"
@@ -85,6 +86,8 @@ package enum Log {
   package static func configure(level: LogLevel, format: LogFormat) {
     settings.withLock { $0 = Settings(level: level, format: format) }
   }
+
+  package static func set(level: LogLevel) { settings.withLock { $0.level = level } }
 
   package static func error(_ text: StaticString, _ fields: [LogKey: String] = [:]) { write(.error, text, fields) }
   package static func warning(_ text: StaticString, _ fields: [LogKey: String] = [:]) { write(.warning, text, fields) }

@@ -17,6 +17,8 @@ package final class Listener {
   package enum Place: Hashable, Sendable {
     case tcp(host: String, port: Int)
     case unix(path: String)
+    /// A socket that listens already, given by the service manager (sd_listen_fds(3)).
+    case inherited(Int32)
 
     /// Reads `127.0.0.1:8082`, `[::1]:8082` or `/run/x.sock`.
     package init?(_ text: String) {
@@ -43,6 +45,9 @@ package final class Listener {
     case .unix(let socket):
       (path, name) = (socket, socket)
       descriptor = shim_listen_unix(socket, 0o600)
+    case .inherited(let given):
+      (path, name) = (nil, "descriptor \(given)")
+      descriptor = shim_adopt_listener(given, &bound)
     }
     port = Int(bound)
     guard descriptor >= 0 else { throw StreamFailure(peer: name, code: -descriptor) }

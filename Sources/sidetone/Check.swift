@@ -25,6 +25,7 @@ extension Sidetone {
       preflight.checkFolder(config)
       await preflight.checkAgent(config)
       await preflight.checkPBX(config)
+      preflight.checkWebServer()
     } catch let faults as ConfigFaults {
       for fault in faults.faults { preflight.say(.broken, "configuration", fault.description) }
       return Exit.badConfig
@@ -106,6 +107,19 @@ private final class Preflight {
         remedy: "Set [asterisk] username and secret_file, or [threecx] url, client_id and client_secret_file.")
     }
     await checkAsterisk(config.asterisk)
+  }
+
+  func checkWebServer() {
+    switch WebServerSnippet.state {
+    case .notInstalled: break
+    case .intact: say(.ok, "web server", "the snippet is as it was installed")
+    case .missing:
+      say(
+        .broken, "web server", "the snippet is gone: an update of the PBX may have wiped it",
+        remedy: "sudo sidetone repair")
+    case .changed:
+      say(.warning, "web server", "the snippet was changed", remedy: "If that was not you: sudo sidetone repair")
+    }
   }
 
   private func checkAsterisk(_ config: AsteriskSourceConfig) async {

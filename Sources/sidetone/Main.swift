@@ -29,7 +29,7 @@ struct Command {
 enum Sidetone {
   @LoopActor static let commands: [Command] = [
     serve, check, status, tail, replay, trace, reconcile, destinations, resend, listen, keys, users, tenants, audit,
-    prune, config, simulate, version, debug,
+    prune, backup, restore, bundle, log, repair, config, simulate, completion, version, debug,
   ]
 
   static func main() {

@@ -12,7 +12,7 @@ extension Sidetone {
   ) { arguments in
     let config = try AgentConfig.load(arguments)
     Log.configure(level: config.logLevel, format: config.logFormat)
-    let agent = Agent(config, handlingSignals: [2, 15])
+    let agent = Agent(config, handlingSignals: [1, 2, 15]) { try AgentConfig.load(arguments) }
     try await agent.start()
     if case .tcp(let host, _) = config.listen {
       Files.print("ready http://\(host.contains(":") ? "[\(host)]" : host):\(agent.port)")

@@ -18,6 +18,8 @@ int shim_signal_read(int fd);
 int shim_accept(int fd);
 int shim_listen_tcp(const char *host, const char *port, int backlog, int *bound_port);
 int shim_listen_unix(const char *path, int mode);
+// Makes a listening descriptor of another's ready for the loop; gives it back, with its port or 0.
+int shim_adopt_listener(int fd, int *bound_port);
 int shim_connect_tcp(const char *host, const char *port);
 int shim_connect_unix(const char *path);
 int shim_socket_error(int fd);
