@@ -100,7 +100,8 @@ let top: [Target] = [
   .executableTarget(
     name: "sidetone",
     dependencies: [
-      "Agent", "AsteriskSource", "ThreeCXSource", "SinkKit", "WebhookSink", "Simulator", "SQLite", "Normaliser", "Journal", "Hub",
+      "Agent", "AsteriskSource", "ThreeCXSource", "SinkKit", "WebhookSink", "Simulator", "SQLite", "Normaliser",
+      "Journal", "Hub",
       "Identity", "CallModel",
       "SourceKit",
       "Basics", "Config", "Crypto", "Health", "HTTP", "HTTPClient", "JSON", "Log", "Loop", "Metrics", "WebSocket",
