@@ -89,7 +89,7 @@ plan() {
   say "  config   $etc/sidetone.conf (an existing one is kept), secrets in $etc/secrets"
   say "  data     $data"
   if [ -n "$service" ] && has_systemd; then
-    say "  service  /etc/systemd/system/sidetone.service, enabled$(is_booted && echo ' and started')"
+    say "  service  /etc/systemd/system/sidetone.service (and .socket, off), enabled$(is_booted && echo ' and started')"
     if [ "$pbx" = 3cx ]; then say "           with the group phonesystem, to read the PBX's INI"; fi
   else
     say "  service  none: start it with $prefix/bin/sidetone serve --config $etc/sidetone.conf"
@@ -211,6 +211,7 @@ do_service() {
     if [ ! -d "$unit.d" ]; then make_folder "$unit.d" 0755 && note "dir $unit.d"; fi
     put "$unit.d/threecx.conf" "$here/packaging/threecx.conf" 0644
   fi
+  put /etc/systemd/system/sidetone.socket "$here/packaging/sidetone.socket" 0644
   step_done unit
   if [ ! -e /etc/systemd/system/multi-user.target.wants/sidetone.service ]; then
     if [ ! -d /etc/systemd/system/multi-user.target.wants ]; then note "dir /etc/systemd/system/multi-user.target.wants"; fi

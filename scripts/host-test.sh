@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs, upgrades, breaks and removes the agent in fresh Debian 12 root file systems, and compares every byte of them
-# before and after: scripts/host-test.sh short|full TARBALL-OR-BINARY. Needs root, for chroot.
+# before and after: scripts/host-test.sh short|booted|full BINARY. Needs root, for chroot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 form="${1:-short}"
@@ -182,8 +182,85 @@ case_refusals() {
   expect "uninstalling what is not there" refused installer --uninstall --yes
 }
 
-for kind in none 3cx; do case_life "$kind"; done
-case_failures 3cx
+# Boots the root file system with systemd and runs the commands of standard input in it, their output in $work/said.
+booted() {
+  for place in "$root/proc" "$root/dev"; do umount -l "$place" 2> /dev/null || true; done
+  { echo '#!/bin/bash'; cat; echo 'poweroff'; } > "$root/root/booted.sh"
+  chmod +x "$root/root/booted.sh"
+  printf '[Unit]\nAfter=multi-user.target\n[Service]\nType=oneshot\nExecStart=/root/booted.sh\nStandardOutput=file:/root/said\nStandardError=file:/root/said\n' > "$root/etc/systemd/system/booted.service"
+  mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+  ln -sf ../booted.service "$root/etc/systemd/system/multi-user.target.wants/booted.service"
+  timeout 240 unshare -m bash -c "mount -t cgroup2 none /sys/fs/cgroup; systemd-nspawn -q -b -D '$root' --register=no --keep-unit --private-network --console=pipe" > "$work/console" 2>&1 || true
+  cp "$root/root/said" "$work/said" 2> /dev/null || return 1
+}
+
+case_booted() {
+  echo "== 3cx, booted: service, watchdog, restart, reload, socket, web server, upgrade"
+  fresh 3cx
+  # A program that never becomes ready.
+  printf '#!/bin/sh\nsleep 1000\n' > "$root/root/never"
+  if ! booted << 'END'
+exec 2>&1
+cd /root/sidetone
+./install.sh --yes
+verdict() { if "${@:2}"; then echo "VERDICT ok $1"; else echo "VERDICT FAILED $1"; fi; }
+pid() { systemctl show sidetone -p MainPID --value; }
+restarts() { systemctl show sidetone -p NRestarts --value; }
+until_restarted() { for _ in $(seq 60); do [ "$(restarts)" -gt "$1" ] && systemctl is-active -q sidetone && return 0; sleep 1; done; return 1; }
+verdict "the service is active" systemctl is-active -q sidetone
+verdict "exposure is at most 1.5" awk "BEGIN { exit !($(systemd-analyze security sidetone.service | sed -n 's/.*service: \([0-9.]*\).*/\1/p') <= 1.5) }"
+before=$(restarts); kill -9 "$(pid)"
+verdict "killed, it comes back" until_restarted "$before"
+before=$(restarts); kill -STOP "$(pid)"
+verdict "stuck, the watchdog brings it back" until_restarted "$before"
+sed -i 's/^level = info/level = debug/' /etc/sidetone/sidetone.conf
+verdict "reload" systemctl reload sidetone
+verdict "it says what it read" timeout 10 sh -c 'until journalctl -u sidetone -o cat | grep -q "configuration was read again"; do sleep 0.2; done'
+verdict "its log has fields" timeout 10 sh -c 'until journalctl -u sidetone -o json | grep -q VERSION; do sleep 0.2; done'
+systemctl start nginx
+status() { curl -sk -o /dev/null -w '%{http_code}' "$@"; }
+key=$(/usr/local/bin/sidetone keys create --name t --config /etc/sidetone/sidetone.conf 2> /dev/null)
+verdict "relay through nginx" test "$(status https://127.0.0.1/relay/health)" = 200
+verdict "the root stays the PBX's" test "$(curl -sk https://127.0.0.1/)" = 3cx
+verdict "plain http is refused" test "$(status http://127.0.0.1/relay/health)" = 403
+verdict "admin under its prefix" test "$(status https://127.0.0.1/sidetone/admin/)" = 200
+verdict "the whole API under its prefix" test "$(status https://127.0.0.1/sidetone/api/openapi.json)" = 200
+verdict "WebSocket" test "$(status -m 2 -N -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' -H "Authorization: Bearer $key" https://127.0.0.1/relay/ws)" = 101
+verdict "SSE" sh -c "curl -skN -m 3 -H 'Accept: text/event-stream' -H 'Authorization: Bearer $key' https://127.0.0.1/relay/events -D - -o /dev/null | grep -qi 'text/event-stream'"
+systemctl stop sidetone; systemctl start sidetone.socket; systemctl start sidetone
+verdict "on systemd's socket" test "$(status http://127.0.0.1:8082/livez)" = 200
+verdict "asked during a restart, it answers late and not never" sh -c 'systemctl restart sidetone & sleep 0.1; curl -sf -m 10 http://127.0.0.1:8082/livez'
+systemctl stop sidetone.socket; systemctl restart sidetone
+install -m 0755 sidetone /root/good
+printf 'y' >> sidetone
+begun=$(date +%s%N); down=0; last=$begun
+(while :; do if curl -sf -m 1 http://127.0.0.1:8082/livez > /dev/null; then date +%s%N; fi; done > /root/alive) & watcher=$!
+verdict "upgrade" ./install.sh --yes
+sleep 1; kill $watcher
+awk 'NR > 1 && $1 - last > gap { gap = $1 - last } { last = $1 } END { printf "VERDICT %s the gap is at most 2 s (%d ms)\n", (gap <= 2e9 ? "ok" : "FAILED"), gap / 1e6 }' /root/alive
+install -m 0755 /root/never sidetone
+verdict "an upgrade that is never ready fails" sh -c '! ./install.sh --yes'
+verdict "the agent of before runs again" test "$(status http://127.0.0.1:8082/livez)" = 200
+install -m 0755 /root/good sidetone
+verdict "uninstall and purge" ./install.sh --uninstall --purge --yes
+verdict "no unit is left" test -z "$(systemctl list-units --all 'sidetone*' --no-legend)"
+END
+  then
+    echo "  skipped: systemd cannot be booted here"
+    return 0
+  fi
+  grep '^VERDICT' "$work/said" | sed 's/^VERDICT /  /'
+  if grep -q '^VERDICT FAILED' "$work/said" || ! grep -q 'no unit is left' "$work/said"; then
+    sed 's/^/        /' "$work/said"
+    exit 1
+  fi
+  passed=$((passed + $(grep -c '^VERDICT ok' "$work/said")))
+}
+
+if [ "$form" != booted ]; then
+  for kind in none 3cx; do case_life "$kind"; done
+  case_failures 3cx
+fi
 if [ "$form" = full ]; then
   case_life freepbx
   case_life bare
@@ -192,5 +269,7 @@ if [ "$form" = full ]; then
   case_account
   case_repair
   case_refusals
+  case_booted
 fi
+if [ "$form" = booted ]; then case_booted; fi
 echo "$passed expectations held"

@@ -97,7 +97,7 @@ package final class Agent {
     try await pipeline.restore()
     let upstream = UpstreamDesk(
       config: config.sinks, secret: secret, journal: journal, hub: hub, store: store, health: health, metrics: metrics,
-      pipeline: pipeline, isSending: !isQuiet)
+      pipeline: pipeline, isSending: !isQuiet, isShared: !config.storage.url.isEmpty)
     self.upstream = upstream
     let commands = try makeSource(pipeline)
     openDatabase(journal, pipeline)

@@ -48,7 +48,7 @@ final class UpstreamDesk {
 
   init(
     config: SinksConfig, secret: ServerSecret, journal: Journal, hub: Hub, store: Store, health: HealthBoard,
-    metrics: MetricRegistry, pipeline: Pipeline, isSending: Bool
+    metrics: MetricRegistry, pipeline: Pipeline, isSending: Bool, isShared: Bool
   ) {
     (self.journal, self.health) = (journal, health)
     let catalogue = SinkCatalogue(config, secret: secret)
@@ -57,6 +57,7 @@ final class UpstreamDesk {
     var tools = CourierTools(
       feed: JournalFeed(journal, hub), book: book, health: health, timings: DeliveryTimings(metrics),
       makeSink: { [catalogue] in try catalogue.make($0) })
+    tools.isShared = isShared
     (tools.isSending, tools.heartbeat) = (isSending, config.upstream.heartbeat)
     tools.logLimit = Int64(config.upstream.logLimit)
     destinations = Destinations(
@@ -88,6 +89,8 @@ final class UpstreamDesk {
 
   /// Applies retention, which spares what a destination has not had for as long as the size allows.
   func prune(days: Int, mebibytes: Int) async -> Int? {
+    // Who has not had what is not known yet: nothing goes.
+    guard destinations.isLoaded else { return nil }
     let claims = destinations.claims.map { claim in
       RetentionClaim(name: claim.name, tenant: TenantID(claim.tenant), from: claim.from) {
         claim.filter.matches(type: $0)

@@ -101,8 +101,21 @@ static int on_socket(CURL *easy, curl_socket_t socket, int what, void *context, 
   return 0;
 }
 
+// Sockets that were opened here, and that libcurl therefore has closed here: what it makes itself (its resolver's pair)
+// it closes without a word, and the number may be another's at once.
+static unsigned char ours[65536];
+
+int shim_curl_is_ours(int socket) { return socket >= 0 && socket < 65536 && ours[socket]; }
+
+static curl_socket_t opened(struct curl_sockaddr *address) {
+  int made = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  if (made >= 0 && made < 65536) ours[made] = 1;
+  return made < 0 ? CURL_SOCKET_BAD : made;
+}
+
 static int on_close(void *context, curl_socket_t socket) {
   struct callbacks *callbacks = context;
+  if (socket >= 0 && socket < 65536) ours[socket] = 0;
   callbacks->closing(callbacks->context, socket);
   return close(socket);
 }
@@ -148,7 +161,7 @@ static curl_socket_t on_open(void *context, curlsocktype purpose, struct curl_so
   (void)purpose;
   struct shim_transfer *transfer = context;
   if (!transfer->address(transfer->context, &address->addr, address->addrlen)) return CURL_SOCKET_BAD;
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  return opened(address);
 }
 
 // Connections outlive the transfer that made them, so what closing needs is the multi handle's.
@@ -172,6 +185,7 @@ static void set_common(CURL *easy, const struct shim_transfer_options *options) 
   }
   api.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
   api.easy_setopt(easy, CURLOPT_PROXY, options->proxy ? options->proxy : "");
+  api.easy_setopt(easy, CURLOPT_NOPROXY, "");
   if (options->cert_file) api.easy_setopt(easy, CURLOPT_SSLCERT, options->cert_file);
   if (options->key_file) api.easy_setopt(easy, CURLOPT_SSLKEY, options->key_file);
   if (options->shares_connection) api.easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
@@ -353,7 +367,7 @@ static curl_socket_t on_post_open(void *context, curlsocktype purpose, struct cu
   (void)purpose;
   shim_posting *posting = context;
   if (!posting->post->address(posting->context, &address->addr, address->addrlen)) return CURL_SOCKET_BAD;
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  return opened(address);
 }
 
 static shim_posting *new_posting(void *multi, shim_post *post) {

@@ -32,6 +32,7 @@ static struct {
   int (*Options_SetMaxPingsOut)(void *, int);
   int (*Options_SetRetryOnFailedConnect)(void *, bool, connection_handler, void *);
   int (*Options_SetDisconnectedCB)(void *, connection_handler, void *);
+  int (*Options_SetClosedCB)(void *, connection_handler, void *);
   int (*Options_SetReconnectedCB)(void *, connection_handler, void *);
   int (*Options_SetErrorHandler)(void *, error_handler, void *);
   int (*Connection_Connect)(void **, void *);
@@ -92,6 +93,7 @@ int shim_nats_load(char *why, size_t size) {
   FIND(Options_SetMaxPingsOut);
   FIND(Options_SetRetryOnFailedConnect);
   FIND(Options_SetDisconnectedCB);
+  FIND(Options_SetClosedCB);
   FIND(Options_SetReconnectedCB);
   FIND(Options_SetErrorHandler);
   FIND(Connection_Connect);
@@ -138,6 +140,13 @@ static void on_disconnected(void *connection, void *closure) {
   self->state(self->context, 0, "the connection was lost");
 }
 
+// After two refused logins, or a first server that says nothing, it does not try again by itself.
+static void on_closed(void *connection, void *closure) {
+  (void)connection;
+  shim_nats *self = closure;
+  self->state(self->context, -1, "the server refused the connection");
+}
+
 static void on_error(void *connection, void *subscription, int status, void *closure) {
   (void)subscription;
   shim_nats *self = closure;
@@ -176,6 +185,7 @@ static int set(void *options, const struct shim_nats_options *given, shim_nats *
   TRY(nats.Options_SetMaxPingsOut(options, 2));
   TRY(nats.Options_SetRetryOnFailedConnect(options, true, on_connected, self));
   TRY(nats.Options_SetDisconnectedCB(options, on_disconnected, self));
+  TRY(nats.Options_SetClosedCB(options, on_closed, self));
   TRY(nats.Options_SetReconnectedCB(options, on_connected, self));
   TRY(nats.Options_SetErrorHandler(options, on_error, self));
   return status;

@@ -122,7 +122,7 @@ package final class HTTPClient {
 
   private func watch(_ socket: Int32, _ what: Int32) {
     guard what != 4 else {
-      watched[socket]?.isIdle = true
+      if shim_curl_is_ours(socket) == 1 { watched[socket]?.isIdle = true } else { forget(socket) }
       return
     }
     var events: PollEvents = []

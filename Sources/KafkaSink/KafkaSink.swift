@@ -21,6 +21,7 @@ package final class KafkaSink: Sink {
   private var waiting: [Int: CheckedContinuation<Receipt, Never>] = [:]
   private var lastNumber = 0
   private var trouble = ""
+  private var isRenewing = false
 
   /// Loads the library; it connects by itself, for ever.
   package init(_ config: KafkaSinkConfig) throws {
@@ -31,7 +32,7 @@ package final class KafkaSink: Sink {
     registration = LoopActor.loop.watch(wake, for: .readable) { [unowned self] _ in
       var count: UInt64 = 0
       read(wake, &count, 8)
-      shim_kafka_take(producer)
+      if let producer { shim_kafka_take(producer) }
     }
   }
 
@@ -50,10 +51,41 @@ package final class KafkaSink: Sink {
         },
         { context, why in
           let (address, why) = (UInt(bitPattern: context), String(cString: why!))
-          LoopActor.assumeIsolated { KafkaSink.at(address).trouble = why }
+          LoopActor.assumeIsolated { KafkaSink.at(address).note(why) }
         }, context, &why, why.count)
     }
     if producer == nil { throw KafkaFault(description: Self.text(why)) }
+  }
+
+  private func note(_ why: String) {
+    trouble = why
+    guard why == "fatal", !isRenewing else { return }
+    isRenewing = true
+    // After this call of the library's is over.
+    LoopActor.loop.after(.seconds(1)) { [self] in renew() }
+  }
+
+  /// A producer that met a fatal error takes nothing more (rdkafka.h, RD_KAFKA_RESP_ERR__FATAL): another takes its place.
+  private func renew() {
+    isRenewing = false
+    guard registration != nil else { return }
+    end(producer, closing: nil)
+    producer = nil
+    for (_, continuation) in waiting { continuation.resume(returning: Receipt(.kept, "the producer began anew")) }
+    waiting = [:]
+    var why = [CChar](repeating: 0, count: 512)
+    do { try open(&why) } catch { note("fatal") }
+  }
+
+  /// Ending a producer blocks for as long as its threads take; this object lives until then.
+  private func end(_ producer: OpaquePointer?, closing descriptor: Int32?) {
+    let producer = UInt(bitPattern: producer)
+    let worker = Worker(name: "kafka-end")
+    worker.post { [self] in
+      if producer != 0 { shim_kafka_close(OpaquePointer(bitPattern: producer)) }
+      withExtendedLifetime(self) { if let descriptor { _ = Glibc.close(descriptor) } }
+    }
+    worker.stop()
   }
 
   private static func at(_ address: UInt) -> KafkaSink {
@@ -68,17 +100,11 @@ package final class KafkaSink: Sink {
   package func close() {
     if let registration { LoopActor.loop.cancel(registration) }
     registration = nil
-    let producer = UInt(bitPattern: producer)
-    self.producer = nil
+    let ended = producer
+    producer = nil
     for (_, continuation) in waiting { continuation.resume(returning: Receipt(.kept, "the sink was closed")) }
     waiting = [:]
-    // Ending it blocks for as long as its threads take; the address of this object is not used by then.
-    let worker = Worker(name: "kafka-end")
-    worker.post { [self] in
-      shim_kafka_close(OpaquePointer(bitPattern: producer))
-      withExtendedLifetime(self) { _ = Glibc.close(wake) }
-    }
-    worker.stop()
+    end(ended, closing: wake)
   }
 
   package func deliver(_ delivery: Delivery) async -> Receipt {

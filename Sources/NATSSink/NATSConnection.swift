@@ -27,6 +27,9 @@ final class NATSConnection {
   /// Grows with every connection made.
   private(set) var generation = 0
 
+  private let config: NATSSinkConfig
+  private var isClosed = false
+  private var isRenewing = false
   private let worker = Worker(name: "nats")
   private let link = NATSLink()
   private let inbox: String
@@ -39,12 +42,28 @@ final class NATSConnection {
     guard shim_nats_load(&why, why.count) == 0 else {
       throw NATSFault.notSent(String(decoding: why.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
     }
+    self.config = config
     inbox = "_INBOX." + Hex.encode(Random.bytes(11))
     link.owner = self
     worker.post { [link, inbox] in link.connect(config, inbox: inbox) }
   }
 
+  /// The library gives up after refusals; we do not.
+  private func renew() {
+    guard !isClosed, !isRenewing else { return }
+    isRenewing = true
+    LoopActor.loop.after(.seconds(2)) { [self] in
+      isRenewing = false
+      guard !isClosed else { return }
+      worker.post { [link, config, inbox] in
+        link.close()
+        link.connect(config, inbox: inbox)
+      }
+    }
+  }
+
   func close() {
+    isClosed = true
     link.owner = nil
     worker.post { [link] in link.close() }
     worker.stop()
@@ -79,7 +98,9 @@ final class NATSConnection {
     answer(number, .success(reply))
   }
 
-  fileprivate func state(_ isConnected: Bool, _ why: String) {
+  fileprivate func state(_ state: Int32, _ why: String) {
+    let isConnected = state == 1
+    if state < 0 { renew() }
     if isConnected, !self.isConnected { generation += 1 }
     (self.isConnected, reason) = (isConnected, why)
   }
@@ -89,6 +110,7 @@ final class NATSConnection {
 private final class NATSLink: @unchecked Sendable {
   @LoopActor weak var owner: NATSConnection?
   private var handle: OpaquePointer?
+  private var isKept = false
 
   func connect(_ config: NATSSinkConfig, inbox: String) {
     let texts = [
@@ -102,7 +124,9 @@ private final class NATSLink: @unchecked Sendable {
       (options.cert_file, options.key_file, options.inbox) = (texts[7], texts[8], texts[9])
       var why = [CChar](repeating: 0, count: 256)
       // The library keeps the address until the process ends.
-      let context = Unmanaged.passRetained(self).toOpaque()
+      if !isKept { _ = Unmanaged.passRetained(self) }
+      isKept = true
+      let context = Unmanaged.passUnretained(self).toOpaque()
       handle = shim_nats_connect(
         &options,
         { context, subject, data, size, isUnanswered in
@@ -115,11 +139,11 @@ private final class NATSLink: @unchecked Sendable {
         { context, isConnected, why in
           let link = Unmanaged<NATSLink>.fromOpaque(context!).takeUnretainedValue()
           let why = String(cString: why!)
-          LoopActor.begin { link.owner?.state(isConnected != 0, why) }
+          LoopActor.begin { link.owner?.state(isConnected, why) }
         }, context, &why, why.count)
       if handle == nil {
         let reason = String(decoding: why.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        LoopActor.begin { [self] in owner?.state(false, reason) }
+        LoopActor.begin { [self] in owner?.state(-1, reason) }
       }
     }
   }

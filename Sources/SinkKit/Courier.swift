@@ -22,6 +22,8 @@ package struct CourierTools {
   package var random: @LoopActor () -> Double = { Jitter.next() }
   /// How long a destination may be quiet before it gets a sign of life; zero for ever.
   package var heartbeat = Duration.zero
+  /// Other agents may make, change and remove destinations in the same state.
+  package var isShared = false
   /// False for an agent that serves one command.
   package var isSending = true
   /// Attempts that a destination's log keeps.
@@ -76,13 +78,19 @@ package final class Courier {
       at: tools.now(), wall: tools.wall())
   }
 
+  /// What its conditions are kept under: a name can be another tenant's too, and can change.
+  private var subject: String { record.id.description }
+
+  /// The way to the peer, for one delivery outside of all order.
+  package var ownSink: (any Sink)? { sink }
+
   // MARK: Life
 
   package func start() {
     guard tools.isSending else { return }
     openSink()
     showState()
-    if outbox.counts.setAside > 0 { tools.health.raise(SinkCondition.setAside, on: record.name) }
+    if outbox.counts.setAside > 0 { tools.health.raise(SinkCondition.setAside, on: subject) }
     advance()
     tick()
   }
@@ -94,7 +102,7 @@ package final class Courier {
     sink?.close()
     for condition in [
       SinkCondition.failing, SinkCondition.gone, SinkCondition.silent, SinkCondition.setAside, SinkCondition.broken,
-    ] { tools.health.clear(condition, on: record.name) }
+    ] { tools.health.clear(condition, on: subject) }
   }
 
   private func openSink() {
@@ -102,10 +110,10 @@ package final class Courier {
     sink = nil
     do {
       sink = try tools.makeSink(record)
-      tools.health.clear(SinkCondition.broken, on: record.name)
+      tools.health.clear(SinkCondition.broken, on: subject)
     } catch {
       Log.error("a destination cannot be used", [.sinkName: record.name, .errorText: "\(error)"])
-      tools.health.raise(SinkCondition.broken, on: record.name, detail: "\(error)")
+      tools.health.raise(SinkCondition.broken, on: subject, detail: "\(error)")
     }
   }
 
@@ -137,9 +145,9 @@ package final class Courier {
 
   private func showState() {
     if state.kind == .gone {
-      tools.health.raise(SinkCondition.gone, on: record.name, detail: state.reason)
+      tools.health.raise(SinkCondition.gone, on: subject, detail: state.reason)
     } else {
-      tools.health.clear(SinkCondition.gone, on: record.name)
+      tools.health.clear(SinkCondition.gone, on: subject)
     }
   }
 
@@ -214,7 +222,7 @@ package final class Courier {
   }
 
   private func carry(_ flight: Outbox.FlightID, _ delivery: Delivery) {
-    guard let sink else { return }
+    guard let sink else { return outbox.unread(flight, at: tools.now(), random: tools.random()) }
     // Returns within the sink's time limit, and takes its place in flight with it.
     LoopActor.begin { [self] in
       let begun = tools.now()
@@ -259,7 +267,7 @@ package final class Courier {
     } else {
       lastFailure = (wall, receipt.reason)
     }
-    if outbox.counts.setAside != asideBefore { tools.health.raise(SinkCondition.setAside, on: record.name) }
+    if outbox.counts.setAside != asideBefore { tools.health.raise(SinkCondition.setAside, on: subject) }
     showBreaker(receipt)
     if receipt.verdict == .gone { stopForGood(receipt) }
     advance()
@@ -271,12 +279,12 @@ package final class Courier {
   package func alarm() {
     isSilent = true
     let detail = lastFailure.map { "\(record.name): \($0.reason)" } ?? record.name
-    tools.health.raise(SinkCondition.silent, on: record.name, detail: detail)
+    tools.health.raise(SinkCondition.silent, on: subject, detail: detail)
   }
 
   private func hush() {
     isSilent = false
-    tools.health.clear(SinkCondition.silent, on: record.name)
+    tools.health.clear(SinkCondition.silent, on: subject)
   }
 
   private var isFailing = false
@@ -286,10 +294,10 @@ package final class Courier {
     isFailing = !outbox.breaker.isClosed
     if isFailing {
       Log.warning("a destination does not take events", [.sinkName: record.name, .errorText: receipt.reason])
-      tools.health.raise(SinkCondition.failing, on: record.name, detail: "\(record.name): \(receipt.reason)")
+      tools.health.raise(SinkCondition.failing, on: subject, detail: "\(record.name): \(receipt.reason)")
     } else {
       Log.info("a destination takes events again", [.sinkName: record.name])
-      tools.health.clear(SinkCondition.failing, on: record.name)
+      tools.health.clear(SinkCondition.failing, on: subject)
     }
   }
 
@@ -378,10 +386,21 @@ package final class Courier {
     let isOver = page.isEmpty || next.cursor >= replay.until || (page.last?.position ?? .start) > replay.until
     self.replay = isOver ? nil : next
     outbox.markChanged()
+    if isOver { recountAside() }
+  }
+
+  /// Some of what was sent again may have been set aside before.
+  private func recountAside() {
+    let record = record
+    // One small query after what is being kept is kept.
+    LoopActor.begin { [self] in
+      await tools.book.flush()
+      if let count = try? await tools.book.store.countAside(of: record) { asideChanged(to: count) }
+    }
   }
 
   package func asideChanged(to count: Int) {
     outbox.setAsideCount(count)
-    if count == 0 { tools.health.clear(SinkCondition.setAside, on: record.name) }
+    if count == 0 { tools.health.clear(SinkCondition.setAside, on: subject) }
   }
 }

@@ -55,7 +55,7 @@ package struct DestinationStore: Sendable {
     let since = known?[5].time ?? record.createdAt
     return StoredDestination(
       record: record, state: DestinationState(state, since: since, reason: known?[6].text ?? ""),
-      progress: known.flatMap(Progress.init), open: try open(record.id, journal, rows, state: .held, limit: 50_000),
+      progress: known.flatMap(Progress.init), open: try open(record.id, journal, rows, state: .held, limit: .max),
       replay: known?[7].text.flatMap { Replay($0) })
   }
 
@@ -154,6 +154,32 @@ package struct DestinationStore: Sendable {
     ).compactMap(OpenDelivery.init)
   }
 
+  package func countAside(of record: DestinationRecord) async throws(StoreError) -> Int {
+    let journal = journal
+    return try await store.run(of: record.tenant) { rows throws(StoreError) in
+      let row = try rows.rows(
+        """
+        SELECT count(*)
+        FROM deliveries
+        WHERE tenant_id = ?1 AND destination_id = ?2 AND journal_id = ?3 AND state = 'aside'
+        """, .id(record.id), .id(journal))[0]
+      return Int(row[0].int ?? 0)
+    }
+  }
+
+  /// The records alone, for agents that share them.
+  package func records() async throws(StoreError) -> [DestinationRecord] {
+    try await store.run { session throws(StoreError) in
+      try session.rows(
+        acrossTenants: """
+          SELECT tenant_id, id, name, kind, origin, url, settings, secret_version, previous_until, created_at, updated_at
+          FROM destinations
+          ORDER BY tenant_id, name
+          """
+      ).compactMap(DestinationRecord.init)
+    }
+  }
+
   /// Removes what was set aside.
   package func forget(_ positions: [Position], of record: DestinationRecord) async throws(StoreError) {
     let journal = journal
@@ -239,6 +265,7 @@ package struct DestinationStore: Sendable {
       """
       INSERT INTO delivery_log (tenant_id, destination_id, journal_id, page, first_position, last_position, attempts)
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+      ON CONFLICT DO NOTHING
       """, .id(step.record.id), .id(journal), .int(step.page), .int(first.value), .int(last.value),
       .blob(Attempt.page(attempts)))
     try rows.rows(

@@ -16,6 +16,8 @@ package enum DestinationError: Error, Equatable {
   case fromFile
   case tooMany
   case replayUnderWay
+  /// Somebody changes it at the same time.
+  case changing
   case badField(String, String)
   case unavailable
 }
@@ -39,6 +41,7 @@ package final class Destinations {
   /// Puts a sign of life on its way through the journal.
   private let tellHeartbeat: @LoopActor () -> Void
   private var isStopped = false
+  private var changing: Set<UUID> = []
 
   /// - Parameter declared: those of the configuration file.
   package init(
@@ -65,9 +68,41 @@ package final class Destinations {
       for record in declared { try await declare(record, known: stored) }
       for destination in try await store.load() where isOurs(destination.record) { try await take(destination) }
       isLoaded = true
+      if tools.isShared { refreshLater() }
     } catch {
       guard !isStopped else { return }
+      if !isWaiting { Log.warning("the destinations cannot be read yet; tried again each second", [.errorText: error.description]) }
+      isWaiting = true
       LoopActor.loop.after(.seconds(1)) { [self] in LoopActor.begin { [self] in await load() } }
+    }
+  }
+
+  private var isWaiting = false
+
+  /// What other agents on the same state made, changed and removed.
+  private func refreshLater() {
+    LoopActor.loop.after(.seconds(15)) { [weak self] in
+      guard let self, !isStopped else { return }
+      LoopActor.begin { [self] in
+        await refresh()
+        refreshLater()
+      }
+    }
+  }
+
+  private func refresh() async {
+    guard let records = try? await store.records(), !isStopped else { return }
+    let known = Dictionary(records.map { ($0.id, $0) }) { $1 }
+    for (id, courier) in couriers where courier.record.origin == .api {
+      guard let record = known[id] else {
+        couriers[id] = nil
+        courier.stop()
+        continue
+      }
+      if record.updatedAt > courier.record.updatedAt { courier.change(record) }
+    }
+    if records.contains(where: { isOurs($0) }), let all = try? await store.load() {
+      for destination in all where isOurs(destination.record) { try? await take(destination) }
     }
   }
 
@@ -82,6 +117,11 @@ package final class Destinations {
       (now.createdAt, now.secretVersion, now.previousUntil) =
         (before.createdAt, before.secretVersion, before.previousUntil)
       try await store.update(now)
+    } else if known.contains(where: { $0.record.tenant == record.tenant && $0.record.name == record.name }) {
+      Log.error("a destination of the file has the name of one made by the API", [.sinkName: record.name])
+      tools.health.raise(
+        SinkCondition.broken, on: record.id.description,
+        detail: "[sink.\(record.name)]: a destination made by the API has this name; rename one of them")
     } else {
       let start = record.beginsWithOldest ? Position(max(0, oldest().value - 1)) : tools.feed.head
       try await store.insert(record, at: start)
@@ -180,6 +220,8 @@ package final class Destinations {
     let courier = try courier(record.id, of: record.tenant)
     if courier.record.origin == .file { throw .fromFile }
     try mayBeNamed(record)
+    guard changing.insert(record.id).inserted else { throw .changing }
+    defer { changing.remove(record.id) }
     try await Self.storing { () async throws(StoreError) in try await self.store.update(record) }
     courier.change(record)
   }
@@ -208,6 +250,8 @@ package final class Destinations {
   package func rotateSecret(_ id: UUID, of tenant: UUID, overlapHours: Double) async throws(DestinationError) {
     let courier = try courier(id, of: tenant)
     if courier.record.origin == .file { throw .fromFile }
+    guard changing.insert(id).inserted else { throw .changing }
+    defer { changing.remove(id) }
     var record = courier.record
     record.secretVersion += 1
     record.previousUntil = tools.wall().adding(seconds: overlapHours * 3600)
@@ -219,8 +263,23 @@ package final class Destinations {
 
   // MARK: Deliveries
 
-  package func replay(_ replay: Replay, to id: UUID, of tenant: UUID) throws(DestinationError) {
+  /// Returns when it is kept: a crash does not forget it.
+  package func replay(_ replay: Replay, to id: UUID, of tenant: UUID) async throws(DestinationError) {
     guard try courier(id, of: tenant).begin(replay) else { throw .replayUnderWay }
+    await tools.book.flush()
+  }
+
+  /// What it has not been given, as far as the first `limit` of them.
+  package func undelivered(_ courier: Courier, limit: Int = 10_000) async -> (events: [EventID], isAll: Bool) {
+    let record = courier.record
+    let held = (try? await store.open(record, state: .held, after: .start, limit: limit)) ?? []
+    var (events, after) = (held.map(\.event), courier.outbox.counts.checkpoint)
+    while events.count < limit {
+      guard let page = await tools.feed.page(after: after, limit: 256), let last = page.last else { return (events, true) }
+      events += page.filter { $0.tenant.uuid == record.tenant && record.filter.matches($0) }.map(\.id)
+      after = last.position
+    }
+    return (events, false)
   }
 
   package func open(_ id: UUID, of tenant: UUID, state: OpenDelivery.State, after: Position, limit: Int)
@@ -275,14 +334,17 @@ package final class Destinations {
 
   /// One delivery outside of all order, to see whether it works.
   package func test(_ id: UUID, of tenant: UUID) async throws(DestinationError) -> (receipt: Receipt, event: UUID) {
-    let record = try courier(id, of: tenant).record
-    guard let sink = try? tools.makeSink(record) else { throw .badField("url", "this destination cannot be used") }
+    let courier = try courier(id, of: tenant)
+    let own = courier.ownSink
+    guard let sink = try? own ?? tools.makeSink(courier.record) else {
+      throw .badField("url", "this destination cannot be used")
+    }
     let entry = JournalEntry(
       position: .start, id: EventID(.random()), type: "sidetone.test", source: "sidetone://test",
       tenant: TenantID(tenant), occurredAt: tools.wall(), callID: nil, call: nil,
       detail: Array(#"{"message":"A test from Sidetone: nothing happened."}"#.utf8))
     let receipt = await sink.deliver(Delivery(entries: [entry]))
-    sink.close()
+    if own == nil { sink.close() }
     return (receipt, entry.id.uuid)
   }
 

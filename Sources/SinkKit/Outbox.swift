@@ -111,7 +111,10 @@ package struct Outbox: Sendable {
   // MARK: In
 
   /// Room for entries behind `cursor`.
-  package var room: Int { held.count >= limits.held ? 0 : max(0, limits.loaded - loadedCount) }
+  /// None while very much is settled beyond an entry that is still under way: what is kept of it has a bound as well.
+  package var room: Int {
+    held.count >= limits.held || done.count >= 4 * limits.loaded ? 0 : max(0, limits.loaded - loadedCount)
+  }
 
   package var heldCount: Int { held.count }
   package var inFlightCount: Int { flying.count + unsaved }
@@ -160,6 +163,7 @@ package struct Outbox: Sendable {
   /// Everything that waits for another attempt may go now.
   package mutating func hurry(at now: Moment) {
     breaker = Breaker()
+    pace = Pace(rate: pace.rate, width: limits.requests, at: now)
     for position in held.keys { held[position]?.dueAt = now }
     nextLook = now
   }
@@ -257,8 +261,10 @@ package struct Outbox: Sendable {
   /// When `next` is worth asking again although nothing happens.
   package func wakeAt(_ now: Moment) -> Moment? {
     guard loadedCount > 0 || !held.isEmpty else { return nil }
+    // What is under way, or not on disk yet, wakes it by coming back.
+    if flights.count >= pace.width || inFlightCount >= limits.inFlight { return nil }
     if case .halfOpen = breaker.state { return nil }
-    if case .open(let until) = breaker.state { return max(until, now) }
+    if case .open(let until) = breaker.state, until > now { return until }
     let paced = pace.nextAt(now)
     if paced > now { return paced }
     return nextLook
@@ -282,11 +288,16 @@ package struct Outbox: Sendable {
 
   /// Held entries of this flight that the journal has no more: they are lost to this destination.
   package mutating func vanished(_ flight: FlightID, _ positions: [Position], at now: Moment) {
+    guard let known = flights[flight] else { return }
+    for position in positions { resolve(position) }
+    let left = known.positions.filter { !positions.contains($0) }
+    let busy = Set(left.compactMap { flying[$0] })
     for position in positions {
-      release(position, at: now)
-      resolve(position)
+      guard let lane = flying.removeValue(forKey: position) else { continue }
+      // Others of the lane are in the same flight: it is free when they are back.
+      if busy.contains(lane) { busyLanes.insert(lane) } else { free(lane, at: now) }
     }
-    guard let known = flights[flight], known.positions.allSatisfy(positions.contains) else { return }
+    guard left.isEmpty else { return }
     flights[flight] = nil
     if known.isProbe { breaker.failed(at: now, random: 0) }
   }
@@ -400,6 +411,8 @@ package struct Outbox: Sendable {
   private mutating func setAside(_ entry: JournalEntry, _ attempts: Int, _ reason: String, wall: Timestamp) {
     let since = held[entry.position]?.since ?? wall
     resolve(entry.position)
+    // A sign of life that is not wanted is nothing to look at later.
+    if entry.type == EventFilter.heartbeatType { return }
     progress.setAside += 1
     dropped.remove(entry.position)
     put[entry.position] = OpenDelivery(
@@ -461,6 +474,10 @@ package struct Outbox: Sendable {
 
   private mutating func release(_ position: Position, at now: Moment) {
     guard let lane = flying.removeValue(forKey: position) else { return }
+    free(lane, at: now)
+  }
+
+  private mutating func free(_ lane: UUID, at now: Moment) {
     busyLanes.remove(lane)
     wake(lane, at: now)
   }

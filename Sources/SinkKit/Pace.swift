@@ -4,7 +4,7 @@ package import Basics
 
 package struct Pace: Sendable {
   /// Entries a second; nil for as many as it takes.
-  private let rate: Double?
+  let rate: Double?
   private var allowance: Double
   private var countedAt: Moment
   /// Requests at once that it has shown to bear; grows back by one every `growAfter` accepted.

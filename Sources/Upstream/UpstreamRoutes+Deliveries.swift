@@ -153,7 +153,7 @@ extension UpstreamRoutes {
     else { throw .badField("types", "expected a list of types") }
     let replay = Replay(after: Position(max(0, from.value - 1)), until: last, types: types)
     try await Self.asking { () async throws(DestinationError) in
-      try self.destinations.replay(replay, to: courier.record.id, of: courier.record.tenant)
+      try await self.destinations.replay(replay, to: courier.record.id, of: courier.record.tenant)
     }
     return Self.replayed(count: nil, until: last)
   }

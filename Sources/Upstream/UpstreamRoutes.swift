@@ -119,13 +119,13 @@ package struct UpstreamRoutes {
   private func remove(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let courier = try courier(context)
     let record = courier.record
-    let from = try await Self.asking { () async throws(DestinationError) in
+    let (events, isAll) = await destinations.undelivered(courier)
+    _ = try await Self.asking { () async throws(DestinationError) in
       try await self.destinations.remove(record.id, of: record.tenant)
     }
-    let count = max(0, ports.head().value - from.value + 1)
-    if count > 0 {
-      let detail = "destination \(record.name) was removed; positions \(from) to \(ports.head()) were not all delivered"
-      await ports.noteLoss(detail, Int(count), [])
+    if !events.isEmpty {
+      let more = isAll ? "" : "; and those behind them, up to position \(ports.head())"
+      await ports.noteLoss("destination \(record.name) was removed before it had these\(more)", events.count, events)
     }
     await note(context, "destination.remove", courier)
     return .response(HTTPResponse(status: 204))
@@ -221,6 +221,7 @@ package struct UpstreamRoutes {
       APIError(409, "from-file", "This destination stands in the configuration file; change it there and reload.")
     case .tooMany: APIError(409, "too-many", "A tenant has at most \(Destinations.perTenant) destinations.")
     case .replayUnderWay: APIError(409, "replay-under-way", "A replay to it is under way; wait for its end.")
+    case .changing: APIError(409, "changed-elsewhere", "It is being changed at the same time; try again.")
     case .badField(let name, let reason): .badField(name, reason)
     case .unavailable: .unavailable("state-unavailable", "The state store cannot be used now.", retryAfter: 5)
     }

@@ -27,9 +27,12 @@ enum WebhookAnswer {
   /// Seconds, or a date (RFC 9110 §10.2.3).
   static func retryAfter(_ text: String?, now: Timestamp) -> Duration? {
     guard let text = text?.trimmed, !text.isEmpty else { return nil }
-    if text.utf8.allSatisfy({ (48...57).contains($0) }) { return .seconds(Int64(text) ?? .max / 2_000_000_000) }
+    if text.utf8.allSatisfy({ (48...57).contains($0) }) { 
+      return .seconds(min(Int64(text) ?? .max, 86_400))
+    }
     guard let date = Timestamp(httpDate: text) else { return nil }
-    return .nanoseconds(Int64(max(0, date.seconds(since: now)) * 1e9))
+    // Of the year 9999 too: held within bounds before it is a number of nanoseconds.
+    return .seconds(min(max(0, date.seconds(since: now)), RetrySchedule.longestRetryAfter.seconds))
   }
 }
 

@@ -212,6 +212,35 @@ import Testing
     }
   }
 
+  /// A name goes through the resolver, whose sockets are not ours; and a date may be of any year.
+  @Test func aReceiverHasANameAndWishesForALongTime() throws {
+    let stage = try UpstreamStage(rate: 5)
+    let receiver = Receiver { request in
+      usleep(300_000)
+      return .status(request.number == 1 ? 503 : 200, headers: ["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"])
+    }
+    let body = "{\"name\":\"crm\",\"url\":\"http://localhost:\(receiver.port)/\",\"timeout_secs\":3}"
+    #expect(try stage.ask("POST", "/api/destinations", body).status == 201)
+    #expect(try stage.ask("POST", "/api/destinations/crm/test").json["outcome"]?.string == "slow_down")
+    for _ in 0..<3 { #expect(try stage.ask("POST", "/api/destinations/crm/test").json["status"]?.int == 200) }
+    #expect(Client.get(stage.agent.port, "/livez").status == 200)
+  }
+
+  @Test func aNameThatIsTwiceStopsOnlyItself() throws {
+    let stage = try UpstreamStage(rate: 10)
+    let receiver = Receiver()
+    _ = try stage.add("crm", to: receiver.port)
+    try "whsec_\(Base64.encode([UInt8](repeating: 1, count: 32)))".write(
+      toFile: stage.stage.folder + "/hook", atomically: true, encoding: .utf8)
+    var config = try String(contentsOfFile: stage.stage.configPath, encoding: .utf8)
+    config += "\n[sink.crm]\nurl = http://127.0.0.1:1/\nsecret_file = \(stage.stage.folder)/hook\n"
+    try config.write(toFile: stage.stage.configPath, atomically: true, encoding: .utf8)
+    let before = receiver.all.count
+    try stage.restart()
+    #expect(receiver.wait { $0.count > before + 5 })
+    #expect(Client.get(stage.agent.port, "/relay/health").body.contains("destination-unusable"))
+  }
+
   @Test func whatAnAddressMayNotBeIsSaidAtItsField() throws {
     let stage = try UpstreamStage(rate: 1)
     for url in [

@@ -211,6 +211,65 @@ import Testing
     #expect(bench.next() != nil)
   }
 
+  @Test func whatRetentionTookOfABatchFreesItsCallOnlyWhenTheRestIsBack() {
+    var bench = Bench { $0.batch = 3 }
+    bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 1), Self.entry(3, call: 1))
+    bench.settle(bench.next(), .kept) { _ in 1 }
+    bench.save()
+    bench.wait(6)
+    let again = bench.next()
+    #expect(again?.positions == [1, 2, 3])
+    guard let again else { return }
+    bench.outbox.vanished(again.flight, [Position(1)], at: bench.now)
+    #expect(bench.next() == nil, "2 and 3 are on their way already")
+    bench.settle((again.flight, [2, 3]), .accepted) { _ in 1 }
+    bench.save()
+    #expect(bench.rows.isEmpty && bench.outbox.isIdle)
+  }
+
+  @Test func aCallWhoseFirstEventVanishedGoesOnWithItsNext() {
+    var bench = Bench()
+    bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 1))
+    bench.settle(bench.next(), .kept) { _ in 1 }
+    bench.wait(6)
+    guard let first = bench.next() else { return #expect(Bool(false), "1 is due") }
+    bench.outbox.vanished(first.flight, [Position(1)], at: bench.now)
+    #expect(bench.next()?.positions == [2])
+  }
+
+  @Test func itIsNotAskedAgainBeforeSomethingCanHaveChanged() {
+    var bench = Bench { $0.requests = 1 }
+    bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 2), Self.entry(3, call: 3))
+    bench.settle(bench.next(), .kept) { UInt64($0) }
+    _ = bench.next()
+    bench.wait(60)
+    #expect(bench.outbox.wakeAt(bench.now) == nil, "the one under way wakes it")
+  }
+
+  @Test func oneThatHangsLetsOnlySoMuchPassIt() {
+    var bench = Bench { ($0.loaded, $0.inFlight) = (16, 1000) }
+    var (position, hanging) = (Int64(0), false)
+    for _ in 0..<10_000 {
+      while bench.outbox.room > 0, position < 100_000 {
+        position += 1
+        bench.offer(Self.entry(position, call: UInt64(position)))
+      }
+      guard let sent = bench.next() else { break }
+      if sent.positions == [1], !hanging { hanging = true } else { bench.settle(sent, .accepted) { UInt64($0) } }
+      bench.save()
+    }
+    #expect(bench.progress.ahead.count < 100)
+  }
+
+  @Test func resumingForgetsWhatThePeerAskedFor() {
+    var bench = Bench()
+    bench.offer(Self.entry(1, call: 1))
+    bench.settle(bench.next(), .slowDown, call: { UInt64($0) }, asked: .seconds(80_000))
+    #expect(bench.next() == nil)
+    bench.outbox.hurry(at: bench.now)
+    #expect(bench.next()?.positions == [1])
+  }
+
   /// A receiver that fails at random, and an agent that is killed at random, with nothing but its disk to go on from.
   @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8], [1, 4])
   func everythingArrivesInOrderWhateverHappens(seed: UInt64, batch: Int) {

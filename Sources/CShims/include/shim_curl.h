@@ -49,6 +49,8 @@ void *shim_curl_multi(
 shim_transfer *shim_curl_begin(
   void *multi, const struct shim_transfer_options *options, shim_body_callback body, shim_header_callback header,
   shim_address_callback address, void *context);
+// Whether its closing will be told; the number of any other is forgotten as soon as libcurl says so.
+int shim_curl_is_ours(int socket);
 // `socket` -1: time passed. `events`: 1 readable, 2 writable, 4 error.
 void shim_curl_act(void *multi, int socket, int events);
 // Gives the context of a transfer that ended, with its result code, or null.

@@ -24,6 +24,7 @@ struct shim_nats_options {
 
 // Both are called on threads of the library.
 typedef void (*shim_nats_reply)(void *context, const char *subject, const char *data, size_t size, int no_responders);
+// `connected`: 1, 0, or -1 when the library has given up and the connection must be made anew.
 typedef void (*shim_nats_state)(void *context, int connected, const char *why);
 
 int shim_nats_load(char *why, size_t size);
