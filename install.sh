@@ -64,6 +64,7 @@ libraries_missing() {
   done < "$here/packaging/host-libraries.txt"
 }
 
+reads_ini() { [ "$pbx" = 3cx ] && getent group phonesystem > /dev/null; }
 has_systemd() { command -v systemctl > /dev/null; }
 is_booted() { [ -d /run/systemd/system ]; }
 
@@ -90,7 +91,7 @@ plan() {
   say "  data     $data"
   if [ -n "$service" ] && has_systemd; then
     say "  service  /etc/systemd/system/sidetone.service (and .socket, off), enabled$(is_booted && echo ' and started')"
-    if [ "$pbx" = 3cx ]; then say "           with the group phonesystem, to read the PBX's INI"; fi
+    if reads_ini; then say "           with the group phonesystem, to read the PBX's INI"; fi
   else
     say "  service  none: start it with $prefix/bin/sidetone serve --config $etc/sidetone.conf"
   fi
@@ -207,7 +208,7 @@ do_service() {
   local unit=/etc/systemd/system/sidetone.service
   sed "s#@PREFIX@#$prefix#" "$here/packaging/sidetone.service" > "$saved/unit"
   put "$unit" "$saved/unit" 0644
-  if [ "$pbx" = 3cx ]; then
+  if reads_ini; then
     if [ ! -d "$unit.d" ]; then make_folder "$unit.d" 0755 && note "dir $unit.d"; fi
     put "$unit.d/threecx.conf" "$here/packaging/threecx.conf" 0644
   fi
@@ -230,9 +231,7 @@ do_service() {
 # Type=notify: systemctl returns when the agent is ready, or has failed to be.
 start_service() {
   if systemctl is-active -q sidetone.service && [ -z "$changed" ]; then return 0; fi
-  if systemctl is-active -q sidetone.service; then
-    undo+=("timeout 20 systemctl restart sidetone.service")
-  else
+  if ! systemctl is-active -q sidetone.service; then
     undo+=("systemctl stop sidetone.service 2> /dev/null; systemctl reset-failed sidetone.service 2> /dev/null")
   fi
   timeout 20 systemctl restart sidetone.service && return 0
@@ -309,6 +308,10 @@ do_install() {
   else
     cp -a "$manifest" "$saved/manifest"
     undo+=("cp -a '$saved/manifest' '$manifest'")
+  fi
+  # The first to be noted is the last to be done: the agent of before starts when all of it is back.
+  if is_booted && systemctl is-active -q sidetone.service; then
+    undo+=("systemctl daemon-reload; timeout 20 systemctl restart sidetone.service")
   fi
   do_user
   do_files

@@ -4,20 +4,25 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 rate="$1"
 
-if ! command -v swift > /dev/null; then
+program="./sidetone"
+if [ ! -x "$program" ]; then program=".build/release/sidetone" && needs_build=yes; fi
+if [ -n "${needs_build:-}" ] && ! command -v swift > /dev/null; then
   echo "Sidetone is built from source here and needs the Swift toolchain (6.3 or newer) on the PATH." >&2
   exit 69
 fi
 
 echo "This is what will happen:"
-echo "  1. build dependencies: $(scripts/dependencies.sh --missing build)"
-echo "  2. build .build/release/sidetone (about a minute the first time)"
-echo "  3. run a simulated Asterisk and the agent, on the loopback only, with their data in a temporary folder"
-echo "  4. show the calls here; Ctrl-C stops both and removes the folder"
-scripts/dependencies.sh build
-swift build -c release --static-swift-stdlib --product sidetone
+if [ -n "${needs_build:-}" ]; then
+  echo "  - build dependencies: $(scripts/dependencies.sh --missing build)"
+  echo "  - build .build/release/sidetone (about a minute the first time)"
+fi
+echo "  - run a simulated Asterisk and the agent, on the loopback only, with their data in a temporary folder"
+echo "  - show the calls here; Ctrl-C stops both and removes the folder"
+if [ -n "${needs_build:-}" ]; then
+  scripts/dependencies.sh build
+  swift build -c release --static-swift-stdlib --product sidetone
+fi
 
-program=".build/release/sidetone"
 folder="$(mktemp -d)"
 trap 'kill $(jobs -p) 2> /dev/null || true; wait 2> /dev/null || true; rm -rf "$folder"' EXIT
 trap 'exit 0' INT TERM

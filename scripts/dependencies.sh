@@ -5,7 +5,7 @@ set -euo pipefail
 only_name=""
 if [ "${1:-}" = "--missing" ]; then only_name=yes && shift; fi
 wanted=(libsqlite3-dev libssl-dev libcrypt-dev libcurl4-openssl-dev zlib1g-dev libsystemd-dev pkg-config)
-[ "${1:-}" = "build" ] || wanted+=(nginx-light openssl gcc python3 util-linux libpq5 chromium nats-server libnats3.4 librdkafka1 kcat)
+[ "${1:-}" = "build" ] || wanted+=(nginx-light openssl gcc python3 util-linux libpq5 chromium nats-server libnats3.4 librdkafka1 kcat mmdebstrap lintian shellcheck binutils)
 if [ "${1:-}" != "build" ] && ! command -v initdb > /dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null; then
   wanted+=(postgresql)
 fi

@@ -36,6 +36,8 @@ swift build -c release --static-swift-stdlib --product bench
   unshare -mn python3 scripts/soak-upstream.py rebind .build/release/sidetone
   echo "== a million undelivered entries"
   python3 scripts/soak-upstream.py backlog .build/release/sidetone .build/release/bench
+  echo "== installing, upgrading, breaking and removing in fresh root file systems, one of them booted"
+  scripts/host-test.sh full .build/release/sidetone | grep -vE '^  ok'
   echo "== restart behind a million entries"
   folder="$(mktemp -d)"
   .build/release/bench append "$folder/journal.db" 1000000 500

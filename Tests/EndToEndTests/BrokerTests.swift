@@ -29,6 +29,20 @@ import Testing
     #expect(Self.isOrdered(kept))
   }
 
+  @Test func aServerThatRefusedUsForAWhileIsFoundAgain() throws {
+    let server = try NATSServer()
+    let stage = try UpstreamStage(
+      rate: 20, more: "[sink.bus]\ntype = nats\nurl = nats://127.0.0.1:\(server.port)\ntimeout_secs = 2\nheartbeat = no\n")
+    try stage.await("bus", accepted: 10)
+    server.kill()
+    try server.start(login: ["--user", "somebody", "--pass", "else"])
+    try stage.await("bus") { $0["last_failure"]?.string?.contains("refused") ?? false }
+    server.kill()
+    try server.start()
+    _ = try stage.ask("POST", "/api/destinations/bus/resume")
+    try stage.await("bus", accepted: 50)
+  }
+
   @Test func killedKafkaBrokersLoseAndDoubleNothing() throws {
     let cluster = try KafkaCluster(brokers: 3)
     let stage = try UpstreamStage(

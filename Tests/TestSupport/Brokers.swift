@@ -14,10 +14,11 @@ package final class NATSServer: @unchecked Sendable {
     try start()
   }
 
-  package func start() throws {
+  /// - Parameter login: what it asks of its clients; nothing unless told.
+  package func start(login: [String] = []) throws {
     let server = Process()
     server.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    server.arguments = ["nats-server", "-js", "-a", "127.0.0.1", "-p", "\(port)", "-sd", folder]
+    server.arguments = ["nats-server", "-js", "-a", "127.0.0.1", "-p", "\(port)", "-sd", folder] + login
     server.environment = ["PATH": "/usr/local/bin:/usr/bin:/usr/sbin:/bin"]
     server.standardOutput = FileHandle.nullDevice
     server.standardError = FileHandle.nullDevice
