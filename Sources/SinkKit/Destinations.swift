@@ -71,7 +71,9 @@ package final class Destinations {
       if tools.isShared { refreshLater() }
     } catch {
       guard !isStopped else { return }
-      if !isWaiting { Log.warning("the destinations cannot be read yet; tried again each second", [.errorText: error.description]) }
+      if !isWaiting {
+        Log.warning("the destinations cannot be read yet; tried again each second", [.errorText: error.description])
+      }
       isWaiting = true
       LoopActor.loop.after(.seconds(1)) { [self] in LoopActor.begin { [self] in await load() } }
     }
@@ -275,7 +277,9 @@ package final class Destinations {
     let held = (try? await store.open(record, state: .held, after: .start, limit: limit)) ?? []
     var (events, after) = (held.map(\.event), courier.outbox.counts.checkpoint)
     while events.count < limit {
-      guard let page = await tools.feed.page(after: after, limit: 256), let last = page.last else { return (events, true) }
+      guard let page = await tools.feed.page(after: after, limit: 256), let last = page.last else {
+        return (events, true)
+      }
       events += page.filter { $0.tenant.uuid == record.tenant && record.filter.matches($0) }.map(\.id)
       after = last.position
     }

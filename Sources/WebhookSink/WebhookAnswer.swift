@@ -27,7 +27,7 @@ enum WebhookAnswer {
   /// Seconds, or a date (RFC 9110 §10.2.3).
   static func retryAfter(_ text: String?, now: Timestamp) -> Duration? {
     guard let text = text?.trimmed, !text.isEmpty else { return nil }
-    if text.utf8.allSatisfy({ (48...57).contains($0) }) { 
+    if text.utf8.allSatisfy({ (48...57).contains($0) }) {
       return .seconds(min(Int64(text) ?? .max, 86_400))
     }
     guard let date = Timestamp(httpDate: text) else { return nil }

@@ -32,7 +32,8 @@ import Testing
   @Test func aServerThatRefusedUsForAWhileIsFoundAgain() throws {
     let server = try NATSServer()
     let stage = try UpstreamStage(
-      rate: 20, more: "[sink.bus]\ntype = nats\nurl = nats://127.0.0.1:\(server.port)\ntimeout_secs = 2\nheartbeat = no\n")
+      rate: 20,
+      more: "[sink.bus]\ntype = nats\nurl = nats://127.0.0.1:\(server.port)\ntimeout_secs = 2\nheartbeat = no\n")
     try stage.await("bus", accepted: 10)
     server.kill()
     try server.start(login: ["--user", "somebody", "--pass", "else"])
