@@ -61,7 +61,7 @@ fresh() {
       printf 'server {\n  listen 80;\n  listen 443 ssl;\n  ssl_certificate /etc/nginx/it.pem;\n  ssl_certificate_key /etc/nginx/it.key;\n  location / { return 200 "3cx\\n"; }\n  include /var/lib/3cxpbx/Bin/nginx/conf/snippets/*.conf;\n}\n' > "$root/etc/nginx/sites-enabled/default"
       ;;
     freepbx) mkdir -p "$root/etc/asterisk/manager.d" && touch "$root/etc/freepbx.conf" && echo '#include manager.d/*.conf' > "$root/etc/asterisk/manager.conf" ;;
-    bare) rm -rf "$root/etc/nginx" "$root/usr/sbin/nginx" ;;
+    bare) rm -rf "$root/etc/nginx" "$root/usr/sbin/nginx" "$root/usr/bin/systemctl" ;;
   esac
   make_package "$root/root/sidetone" "$binary"
 }
@@ -183,6 +183,24 @@ case_repair() {
   expect "it is back" cmp "$snippet" packaging/nginx/3cx.conf
 }
 
+case_deb() {
+  echo "== the .deb: install, upgrade, remove, purge"
+  fresh none
+  SIDETONE_BINARY="$binary" scripts/package.sh "$work/dist" > /dev/null
+  cp "$work"/dist/sidetone_*.deb "$root/root/sidetone/"
+  local before after
+  before="$(picture | grep -vE ' ?\./(etc/(passwd|group|shadow|gshadow)|var/lib/(dpkg|systemd/deb)|var/cache)')"
+  expect "install.sh --deb" installer --deb --yes
+  expect "the program runs" quietly inside sidetone version
+  expect "again" installer --deb --yes
+  expect "remove keeps the configuration" quietly inside dpkg -r sidetone
+  expect "it is there" test -e "$root/etc/sidetone/sidetone.conf"
+  expect "purge" quietly inside dpkg -P sidetone
+  after="$(picture | grep -vE ' ?\./(etc/(passwd|group|shadow|gshadow)|var/lib/(dpkg|systemd/deb)|var/cache)')"
+  expect "no file of it is left" diff <(echo "$before") <(echo "$after")
+  expect "nor its user" refused quietly inside getent passwd sidetone
+}
+
 case_refusals() {
   echo "== refusals"
   fresh none
@@ -280,6 +298,7 @@ if [ "$form" = full ]; then
   case_account
   case_repair
   case_refusals
+  case_deb
   case_booted
 fi
 if [ "$form" = booted ]; then case_booted; fi
