@@ -2,72 +2,27 @@
 // its progress kept. One per destination; none waits for another.
 
 package import Basics
-package import CallModel
-package import Health
+internal import CallModel
+internal import Health
 internal import Log
 package import Loop
-package import Metrics
-
-/// What couriers share.
-@LoopActor
-package struct CourierTools {
-  package let feed: any EventFeed
-  package let book: SettlementBook
-  package let health: HealthBoard
-  package let timings: DeliveryTimings
-  /// Makes the way to the peer. Throws what is wrong with the configuration.
-  package let makeSink: @LoopActor (DestinationRecord) throws -> any Sink
-  package var now: @LoopActor () -> Moment = { Moment.now() }
-  package var wall: @LoopActor () -> Timestamp = { Timestamp.now() }
-  package var random: @LoopActor () -> Double = { Jitter.next() }
-  /// How long a destination may be quiet before it gets a sign of life; zero for ever.
-  package var heartbeat = Duration.zero
-  /// Other agents may make, change and remove destinations in the same state.
-  package var isShared = false
-  /// False for an agent that serves one command.
-  package var isSending = true
-  /// Attempts that a destination's log keeps.
-  package var logLimit: Int64 = 100_000
-
-  package init(
-    feed: any EventFeed, book: SettlementBook, health: HealthBoard, timings: DeliveryTimings,
-    makeSink: @escaping @LoopActor (DestinationRecord) throws -> any Sink
-  ) {
-    (self.feed, self.book, self.health, self.timings, self.makeSink) = (feed, book, health, timings, makeSink)
-  }
-}
-
-/// How long each part of an event's way takes.
-package struct DeliveryTimings: Sendable {
-  let storedToSent: Histogram
-  let sentToAcknowledged: Histogram
-  let accepted: Metric
-  let failed: Metric
-
-  package init(_ metrics: MetricRegistry) {
-    storedToSent = metrics.histogram("sidetone_send_seconds", "From an event on disk to its first way to a destination")
-    sentToAcknowledged = metrics.histogram(
-      "sidetone_acknowledge_seconds", "From sending a delivery to the destination's answer")
-    accepted = metrics.counter("sidetone_deliveries_total", "Events that a destination acknowledged")
-    failed = metrics.counter("sidetone_delivery_failures_total", "Attempts that a destination did not acknowledge")
-  }
-}
+internal import Metrics
 
 @LoopActor
 package final class Courier {
   package private(set) var record: DestinationRecord
   package private(set) var state: DestinationState
-  package private(set) var outbox: Outbox
-  package private(set) var replay: Replay?
+  package internal(set) var outbox: Outbox
+  package internal(set) var replay: Replay?
   package private(set) var tally = Tally()
   package private(set) var lastAccepted: Timestamp?
   package private(set) var lastFailure: (at: Timestamp, reason: String)?
 
-  private let tools: CourierTools
+  let tools: CourierTools
   private var sink: (any Sink)?
   private var isReading = false
-  private var isReplaying = false
-  private var isStopped = false
+  var isReplaying = false
+  var isStopped = false
   private var wake: Loop.Timer?
   private var page: Int64
 
@@ -79,7 +34,7 @@ package final class Courier {
   }
 
   /// What its conditions are kept under: a name can be another tenant's too, and can change.
-  private var subject: String { record.id.description }
+  var subject: String { record.id.description }
 
   /// The way to the peer, for one delivery outside of all order.
   package var ownSink: (any Sink)? { sink }
@@ -158,7 +113,7 @@ package final class Courier {
 
   private var mayWork: Bool { tools.isSending && !isStopped && state.kind == .active && sink != nil }
 
-  private func advance() {
+  func advance() {
     guard mayWork else { return noteProgress() }
     read()
     send()
@@ -315,7 +270,7 @@ package final class Courier {
     wake(after: max(.milliseconds(1), due - tools.now()))
   }
 
-  private func wake(after span: Duration) {
+  func wake(after span: Duration) {
     if let wake { LoopActor.loop.cancel(wake) }
     wake = LoopActor.loop.after(span) { [weak self] in
       self?.wake = nil
@@ -342,65 +297,5 @@ package final class Courier {
   func saved(_ step: DestinationStore.Step) {
     outbox.saved(step.settlement)
     advance()
-  }
-
-  // MARK: Replay
-
-  /// - Returns: false while another one is under way.
-  package func begin(_ replay: Replay) -> Bool {
-    guard self.replay == nil else { return false }
-    self.replay = replay
-    outbox.markChanged()
-    advance()
-    return true
-  }
-
-  package func again(_ entries: [JournalEntry]) {
-    for entry in entries { outbox.replay(entry, at: tools.now(), wall: tools.wall()) }
-    advance()
-  }
-
-  /// Replayed entries join the held ones, a page at a time, for as long as there is room.
-  private func feedReplay() {
-    guard let replay, !isReplaying, outbox.heldCount < record.limits.held / 2 else { return }
-    isReplaying = true
-    LoopActor.begin { [self] in
-      let page = await tools.feed.page(after: replay.cursor, limit: 128)
-      isReplaying = false
-      guard !isStopped, let page else { return wake(after: .seconds(1)) }
-      takeReplayed(page, replay)
-      advance()
-    }
-  }
-
-  private func takeReplayed(_ page: [JournalEntry], _ replay: Replay) {
-    var next = replay
-    for entry in page where entry.position <= replay.until {
-      next.cursor = entry.position
-      let isChosen = replay.types.isEmpty || EventFilter(types: replay.types).matches(type: entry.type)
-      guard isChosen, entry.type != EventFilter.heartbeatType, entry.tenant.uuid == record.tenant,
-        record.filter.matches(entry)
-      else { continue }
-      outbox.replay(entry, at: tools.now(), wall: tools.wall())
-    }
-    let isOver = page.isEmpty || next.cursor >= replay.until || (page.last?.position ?? .start) > replay.until
-    self.replay = isOver ? nil : next
-    outbox.markChanged()
-    if isOver { recountAside() }
-  }
-
-  /// Some of what was sent again may have been set aside before.
-  private func recountAside() {
-    let record = record
-    // One small query after what is being kept is kept.
-    LoopActor.begin { [self] in
-      await tools.book.flush()
-      if let count = try? await tools.book.store.countAside(of: record) { asideChanged(to: count) }
-    }
-  }
-
-  package func asideChanged(to count: Int) {
-    outbox.setAsideCount(count)
-    if count == 0 { tools.health.clear(SinkCondition.setAside, on: subject) }
   }
 }
