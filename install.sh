@@ -13,6 +13,7 @@ usage: sudo ./install.sh [options]
   --no-nginx             leave the web server alone
   --no-service           install files only; say how to start
   --asterisk-account     add a least-privilege manager account for the agent (manager.d/sidetone.conf)
+  --as-phonesystem       3CX: run as the PBX's own user, with peer access to its database; else it joins the group
   --deb                  install the .deb that lies beside this script instead
   --uninstall [--purge]  take every change back; with --purge configuration and data too
   --demo [--rate N]      run against a simulated PBX in the foreground; nothing stays but build packages, named before
@@ -24,7 +25,7 @@ etc=/etc/sidetone
 manifest="$etc/install.manifest"
 data=/var/lib/sidetone
 prefix=/usr/local
-dry="" yes="" nginx=yes service=yes deb="" uninstall="" purge="" account="" demo="" rate=0.7
+dry="" yes="" dropin=threecx.conf nginx=yes service=yes deb="" uninstall="" purge="" account="" demo="" rate=0.7
 undo=()
 
 say() { printf '%s\n' "$*"; }
@@ -91,14 +92,19 @@ plan() {
   say "  data     $data"
   if [ -n "$service" ] && has_systemd; then
     say "  service  /etc/systemd/system/sidetone.service (and .socket, off), enabled$(is_booted && echo ' and started')"
-    if reads_ini; then say "           with the group phonesystem, to read the PBX's INI"; fi
+    if reads_ini && [ "$dropin" = threecx.conf ]; then
+      say "           with the group phonesystem, to read the PBX's INI (--as-phonesystem: as that user)"
+    elif reads_ini; then
+      say "           as the user phonesystem, with peer access to the PBX's database"
+    fi
   else
     say "  service  none: start it with $prefix/bin/sidetone serve --config $etc/sidetone.conf"
   fi
   if [ -n "$snippet" ]; then say "  nginx    $snippet, tested with nginx -t before it counts"; fi
   if [ -n "$account" ]; then say "  asterisk /etc/asterisk/manager.d/sidetone.conf, an account from this host alone"; fi
   if [ -e /etc/systemd/system/3cx-relay.service ]; then
-    say "  note     a service 3cx-relay is here: \`sidetone config import\` takes its .env over; disable it, it is not removed"
+    say "  note     a service 3cx-relay is here, and stays: \`sidetone config import FILE.env\` takes its settings over;"
+    say "           then systemctl disable --now 3cx-relay, for one port has one service"
   fi
   say "  packages none"
 }
@@ -210,7 +216,7 @@ do_service() {
   put "$unit" "$saved/unit" 0644
   if reads_ini; then
     if [ ! -d "$unit.d" ]; then make_folder "$unit.d" 0755 && note "dir $unit.d"; fi
-    put "$unit.d/threecx.conf" "$here/packaging/threecx.conf" 0644
+    put "$unit.d/threecx.conf" "$here/packaging/$dropin" 0644
   fi
   put /etc/systemd/system/sidetone.socket "$here/packaging/sidetone.socket" 0644
   step_done unit
@@ -404,6 +410,7 @@ main() {
       --no-nginx) nginx="" ;;
       --no-service) service="" ;;
       --asterisk-account) account=yes ;;
+      --as-phonesystem) dropin=threecx-user.conf ;;
       --deb) deb=yes ;;
       --uninstall) uninstall=yes ;;
       --purge) purge=yes ;;

@@ -183,6 +183,16 @@ case_repair() {
   expect "it is back" cmp "$snippet" packaging/nginx/3cx.conf
 }
 
+case_as_phonesystem() {
+  echo "== 3cx: as the PBX's own user"
+  fresh 3cx
+  before="$(picture)"
+  expect "install" installer --yes --as-phonesystem
+  expect "the drop-in says so" holds '^User=phonesystem' "$root/etc/systemd/system/sidetone.service.d/threecx.conf"
+  expect "purge" installer --uninstall --purge --yes
+  expect "every byte is as before" same
+}
+
 case_deb() {
   echo "== the .deb: install, upgrade, remove, purge"
   fresh none
@@ -298,6 +308,7 @@ if [ "$form" = full ]; then
   case_account
   case_repair
   case_refusals
+  case_as_phonesystem
   case_deb
   case_booted
 fi

@@ -80,7 +80,7 @@ package struct UpstreamRoutes {
     let json = try context.json()
     for name in ["name", "url"] where json[name]?.string == nil { throw .badField(name, "needed") }
     var record = DestinationRecord(id: .random(), tenant: caller.tenant, name: "", url: "", at: .now())
-    var body = DestinationBody(json)
+    var body = DestinationBody(json, isNew: true)
     try body.read(into: &record, addressFault: ports.addressFault)
     let start = try await start(json["from"])
     let courier = try await Self.asking { () async throws(DestinationError) in
@@ -107,7 +107,7 @@ package struct UpstreamRoutes {
   private func update(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let courier = try courier(context)
     var record = courier.record
-    var body = DestinationBody(try context.json())
+    var body = DestinationBody(try context.json(), isNew: false)
     try body.read(into: &record, addressFault: ports.addressFault)
     record.updatedAt = .now()
     let changed = record

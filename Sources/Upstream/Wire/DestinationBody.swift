@@ -17,11 +17,17 @@ struct DestinationBody {
     "gzip", "heartbeat", "timeout_secs", "from", "type",
   ]
 
-  init(_ json: JSONValue) { self.json = json }
+  /// Of no use to one that has begun.
+  private static let onlyNew: Set<String> = ["from", "type"]
+  private let isNew: Bool
+
+  init(_ json: JSONValue, isNew: Bool) { (self.json, self.isNew) = (json, isNew) }
 
   mutating func read(into record: inout DestinationRecord, addressFault: (String) -> String?) throws(APIError) {
     guard case .object(let members) = json else { throw APIError(400, "bad-request", "expected a JSON object") }
-    for (name, _) in members where !Self.members.contains(name) { fault(name, "no such field") }
+    for (name, _) in members where !Self.members.contains(name) || !isNew && Self.onlyNew.contains(name) {
+      fault(name, "no such field")
+    }
     if let name = text("name") { record.name = name.trimmed }
     if !(1...100).contains(record.name.utf8.count) || record.name.utf8.contains(where: { $0 < 32 }) {
       fault("name", "expected 1 to 100 bytes of text")
