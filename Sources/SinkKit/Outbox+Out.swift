@@ -11,7 +11,7 @@ extension Outbox {
     guard room > 0, flights.count < pace.width else { return nil }
     lookForDue(at: now)
     if let positions = takeHeld(room, at: now) {
-      let attempt = positions.map { held[$0]?.attempts ?? 0 }.max()! + 1
+      let attempt = positions.map { held[$0]?.attempts ?? 0 }.reduce(0, max) + 1
       let id = begin(positions.map { ($0, held[$0]?.lane ?? Self.noCall) }, attempt, at: now)
       return .fetch(id, positions, attempt: attempt)
     }

@@ -87,7 +87,6 @@ extension UpstreamStage {
     while Moment.now() < end {
       let state = try show(name)
       if isThere(state) { return }
-      usleep(20_000)
     }
     Issue.record("\(name) is \(try show(name))")
   }

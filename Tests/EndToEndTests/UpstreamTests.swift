@@ -84,10 +84,7 @@ import Testing
     let stage = try UpstreamStage(rate: Double(Amount.of("SINK_CALLS", 40)))
     let (good, slow) = (
       Receiver(),
-      Receiver { _ in
-        usleep(20_000)
-        return .status(200)
-      }
+      Receiver(taking: 20)
     )
     let (fast, late) = (try stage.add("good", to: good.port), try stage.add("slow", to: slow.port))
     _ = try stage.add("dead", to: 1)
@@ -116,10 +113,7 @@ import Testing
   @Test func theGoodIsNotHeldUpByTheOthers() throws {
     let stage = try UpstreamStage(rate: Double(Amount.of("SINK_CALLS", 40)))
     let good = Receiver()
-    let slow = Receiver { _ in
-      usleep(200_000)
-      return .status(200)
-    }
+    let slow = Receiver(taking: 200)
     _ = try stage.add("dead", to: 1)
     _ = try stage.add("slow", to: slow.port)
     let place = try stage.add("good", to: good.port)
@@ -215,9 +209,8 @@ import Testing
   /// A name goes through the resolver, whose sockets are not ours; and a date may be of any year.
   @Test func aReceiverHasANameAndWishesForALongTime() throws {
     let stage = try UpstreamStage(rate: 5)
-    let receiver = Receiver { request in
-      usleep(300_000)
-      return .status(request.number == 1 ? 503 : 200, headers: ["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"])
+    let receiver = Receiver(taking: 300) { request in
+      .status(request.number == 1 ? 503 : 200, headers: ["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"])
     }
     let body = "{\"name\":\"crm\",\"url\":\"http://localhost:\(receiver.port)/\",\"timeout_secs\":3}"
     #expect(try stage.ask("POST", "/api/destinations", body).status == 201)

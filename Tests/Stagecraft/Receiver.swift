@@ -33,10 +33,16 @@ package final class Receiver: @unchecked Sendable {
   private var distinct: Set<String> = []
   private var peers: Set<Int32> = []
   private let answer: @Sendable (Request) -> Answer
+  private let milliseconds: UInt32
 
-  /// - Parameter port: zero for any.
-  package init(port: Int = 0, _ answer: @escaping @Sendable (Request) -> Answer = { _ in .status(200) }) {
-    self.answer = answer
+  /// - Parameters:
+  ///   - port: zero for any.
+  ///   - milliseconds: how long this receiver takes over each request; nobody waits for it to be over.
+  package init(
+    port: Int = 0, taking milliseconds: UInt32 = 0,
+    _ answer: @escaping @Sendable (Request) -> Answer = { _ in .status(200) }
+  ) {
+    (self.answer, self.milliseconds) = (answer, milliseconds)
     var yes: Int32 = 1
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, 4)
     var address = sockaddr_in()
@@ -91,6 +97,7 @@ package final class Receiver: @unchecked Sendable {
     changed.withLock { _ = peers.insert(peer) }
     var buffer: [UInt8] = []
     while let request = read(peer, &buffer) {
+      if milliseconds > 0 { usleep(milliseconds * 1000) }
       let answer = answer(request)
       changed.withLock {
         requests.append(request)
