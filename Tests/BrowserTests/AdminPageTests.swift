@@ -220,6 +220,8 @@ import Testing
       try await page.until("document.querySelector('#state .pill').innerText === 'paused'")
       try await page.click("Resume")
       try await page.until("document.querySelector('#state .pill').innerText === 'ok'")
+      try await page.go(home(agent) + "#/retention")
+      try await page.shows("Nothing was ever lost")
     }
   }
 

@@ -57,4 +57,10 @@ export async function retention(place) {
   };
   place.append(h("h1", {}, "Retention"), card("The journal", box, h("p", { class: "muted" }, "It is applied by itself every minute; the limits are in the configuration, section journal.")));
   await load();
+  place.append(card("The loss ledger", h("div", { id: "losses" }, lossTable((await get("api/health")).losses))));
 }
+
+const lossTable = (rows) => table("Events that were dropped, or that a destination was not given", [
+  ["At", (row) => moment(row.at)], ["Why", (row) => words(row.reason)], ["Events", (row) => String(row.count)], ["What", (row) => row.detail],
+  ["Ids", (row) => row.events.length ? h("details", {}, h("summary", {}, `${row.events.length}`), h("code", {}, row.events.join(" "))) : "–"],
+], rows, "Nothing was ever lost.");
