@@ -149,15 +149,21 @@ package struct Outbox: Sendable {
 
   /// Puts an entry of the past among the held ones, to be sent (again).
   package mutating func replay(_ entry: JournalEntry, at now: Moment, wall: Timestamp) {
+    // Settled ahead of what is read after a restart: it is sent when the reading comes to it.
+    if entry.position > cursor { return forgetDone(entry.position) }
     // What is still on its way needs no second way.
-    guard held[entry.position] == nil, flying[entry.position] == nil,
-      entry.position <= cursor, !unsettled.contains(entry.position)
-    else { return }
+    guard held[entry.position] == nil, flying[entry.position] == nil, !unsettled.contains(entry.position) else {
+      return
+    }
     let lane = entry.callID?.uuid ?? Outbox.noCall
     let item = Held(
       event: entry.id, lane: lane, type: entry.type, attempts: 0, dueAt: now, reason: "replay", since: wall)
     keep(entry.position, item, nextAt: wall)
     hold(entry.position, item, at: now)
+  }
+
+  private mutating func forgetDone(_ position: Position) {
+    if done.remove(position) != nil { isDirty = true }
   }
 
   /// Everything that waits for another attempt may go now.

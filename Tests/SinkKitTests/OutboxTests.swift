@@ -270,6 +270,19 @@ import Testing
     #expect(bench.next()?.positions == [1])
   }
 
+  @Test func whatWasSettledAheadOfAKillIsSentAgainWhenAskedFor() {
+    var bench = Bench()
+    bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 2))
+    _ = bench.next()
+    bench.settle(bench.next(), .accepted) { _ in 2 }
+    bench.save()
+    bench.crash()
+    bench.outbox.replay(Self.entry(2, call: 2), at: bench.now, wall: bench.wall)
+    bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 2))
+    #expect(bench.next()?.positions == [1])
+    #expect(bench.next()?.positions == [2])
+  }
+
   /// A receiver that fails at random, and an agent that is killed at random, with nothing but its disk to go on from.
   @Test(arguments: [1, 2, 3, 4, 5, 6, 7, 8], [1, 4])
   func everythingArrivesInOrderWhateverHappens(seed: UInt64, batch: Int) {

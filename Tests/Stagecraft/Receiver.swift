@@ -11,6 +11,9 @@ package final class Receiver: @unchecked Sendable {
     package let number: Int
     /// In Unix seconds.
     package let at: Double
+
+    /// Whether an event of this type is in the body.
+    package func says(_ type: String) -> Bool { body.firstRange(of: Array("\"type\":\"\(type)\"".utf8)) != nil }
   }
 
   package enum Answer: Sendable {
