@@ -212,7 +212,10 @@ import Testing
     let receiver = Receiver(taking: 300) { request in
       .status(request.number == 1 ? 503 : 200, headers: ["Retry-After: Fri, 31 Dec 9999 23:59:59 GMT"])
     }
-    let body = "{\"name\":\"crm\",\"url\":\"http://localhost:\(receiver.port)/\",\"timeout_secs\":3}"
+    let url = "http://localhost:\(receiver.port)/"
+    // Of what happens it takes nothing: the first request is the first test.
+    let body =
+      "{\"name\":\"crm\",\"url\":\"\(url)\",\"timeout_secs\":3,\"types\":[\"sidetone.test\"],\"heartbeat\":false}"
     #expect(try stage.ask("POST", "/api/destinations", body).status == 201)
     #expect(try stage.ask("POST", "/api/destinations/crm/test").json["outcome"]?.string == "slow_down")
     for _ in 0..<3 { #expect(try stage.ask("POST", "/api/destinations/crm/test").json["status"]?.int == 200) }
