@@ -18,6 +18,16 @@ package enum Hex {
 }
 
 extension String {
+  /// For one segment of a path or a value of a form: all but letters, digits and `-._~` as `%HH` (RFC 3986 section 2.3).
+  package var percentEncoded: String {
+    utf8.map { byte in
+      switch byte {
+      case 48...57, 65...90, 97...122, 45, 46, 95, 126: String(UnicodeScalar(byte))
+      default: "%" + Hex.encode([byte]).uppercased()
+      }
+    }.joined()
+  }
+
   /// ASCII letters lowered, all else kept; what protocol names are compared by.
   package var asciiLowercased: String {
     String(decoding: utf8.map { (65...90).contains($0) ? $0 | 32 : $0 }, as: UTF8.self)

@@ -15,10 +15,6 @@ package enum DatabaseAddress {
 
   package static func complete(_ url: String, password: Secret<String>?) -> Secret<String> {
     guard let password else { return Secret(url) }
-    let escaped = password.reveal().utf8.map { byte in
-      let isPlain = (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
-      return isPlain ? String(UnicodeScalar(byte)) : "%" + Hex.encode([byte])
-    }
-    return Secret(url + (url.contains("?") ? "&" : "?") + "password=" + escaped.joined())
+    return Secret(url + (url.contains("?") ? "&" : "?") + "password=" + password.reveal().percentEncoded)
   }
 }

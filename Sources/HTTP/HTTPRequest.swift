@@ -36,8 +36,9 @@ package struct HTTPRequest: Sendable {
     return Dictionary(pairs) { first, _ in first }
   }
 
-  /// Undoes percent-encoding and `+`; a broken escape stays as it is.
-  package static func decoded(_ text: Substring) -> String {
+  /// Undoes percent-encoding; a broken escape stays as it is.
+  /// - Parameter isForm: `+` is a blank, as in queries and forms; in a path it is itself.
+  package static func decoded(_ text: Substring, isForm: Bool = true) -> String {
     var out: [UInt8] = []
     let bytes = Array(text.utf8)
     var at = 0
@@ -47,7 +48,7 @@ package struct HTTPRequest: Sendable {
         out.append(high << 4 | low)
         at += 3
       } else {
-        out.append(bytes[at] == 43 ? 32 : bytes[at])
+        out.append(isForm && bytes[at] == 43 ? 32 : bytes[at])
         at += 1
       }
     }

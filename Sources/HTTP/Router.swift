@@ -69,7 +69,7 @@ package final class Router {
     guard let part = parts.first else { return node.methods.isEmpty ? nil : node.methods }
     if let next = node.fixed[part], let found = descend(next, parts.dropFirst(), &values) { return found }
     guard let next = node.variable.first, !part.isEmpty else { return nil }
-    values.append(HTTPRequest.decoded(part[...]))
+    values.append(HTTPRequest.decoded(part[...], isForm: false))
     if let found = descend(next, parts.dropFirst(), &values) { return found }
     values.removeLast()
     return nil

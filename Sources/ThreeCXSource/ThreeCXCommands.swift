@@ -23,7 +23,7 @@ package final class ThreeCXCommands {
   package func originate(_ request: OriginateRequest) async throws(CommandRefusal) -> CallID {
     if source.isListOnly { return try await makeByXAPI(request) }
     let seconds = max(1, request.timeout.nanoseconds / 1_000_000_000)
-    let answer = try await act("/callcontrol/\(Escaping.percent(request.from))/makecall", or: Self.noExtension) {
+    let answer = try await act("/callcontrol/\(request.from.percentEncoded)/makecall", or: Self.noExtension) {
       json in
       json.field("destination", request.to)
       json.field("timeout", seconds)
@@ -147,7 +147,7 @@ package final class ThreeCXCommands {
     on leg: Leg, _ action: String, _ body: (inout JSONWriter) -> Void = { _ in }
   ) async throws(CommandRefusal) {
     guard let (dn, id) = Self.key(leg) else { throw Self.gone }
-    try await act("/callcontrol/\(Escaping.percent(dn))/participants/\(id)/\(action)", or: Self.gone, body)
+    try await act("/callcontrol/\(dn.percentEncoded)/participants/\(id)/\(action)", or: Self.gone, body)
   }
 
   /// - Parameter missing: what a 404 means.

@@ -319,7 +319,7 @@ package final class ThreeCXSource: PBXSource {
 
   private func ask(_ key: Participant.Key) async -> CallControlSession.Answer {
     do throws(ThreeCXFault) {
-      let path = "/callcontrol/\(Escaping.percent(key.dn))/participants/\(key.id)"
+      let path = "/callcontrol/\(key.dn.percentEncoded)/participants/\(key.id)"
       // All that was told after it waits for this answer.
       let json = try await client.get(path, within: .seconds(3))
       // An answer that cannot be read says nothing; the snapshot decides.

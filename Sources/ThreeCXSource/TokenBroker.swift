@@ -70,7 +70,7 @@ final class TokenBroker {
     (request.connectTo, request.caFile) = (config.connectTo, config.caFile)
     request.headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "application/json")]
     request.body = Array(
-      "grant_type=client_credentials&client_id=\(Escaping.percent(config.clientID))&client_secret=\(Escaping.percent(config.clientSecret?.reveal() ?? ""))"
+      "grant_type=client_credentials&client_id=\(config.clientID.percentEncoded)&client_secret=\((config.clientSecret?.reveal() ?? "").percentEncoded)"
         .utf8)
     let answer: ClientResponse
     do throws(ClientFailure) { answer = try await client.send(request) } catch { throw .client(error) }

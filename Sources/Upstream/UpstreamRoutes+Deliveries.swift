@@ -128,10 +128,10 @@ extension UpstreamRoutes {
 
   private func replayAside(_ courier: Courier) async throws(APIError) -> HTTPResponse {
     let record = courier.record
-    let rows = try await Self.asking { () async throws(DestinationError) in
-      try await self.destinations.open(record.id, of: record.tenant, state: .aside, after: .start, limit: 5000)
+    let count = try await Self.asking { () async throws(DestinationError) in
+      try await self.destinations.sendAsideAgain(to: record.id, of: record.tenant)
     }
-    return try await again(rows.map(\.position), courier)
+    return Self.replayed(count: count, until: nil)
   }
 
   private func again(_ positions: [Position], _ courier: Courier) async throws(APIError) -> HTTPResponse {
@@ -185,14 +185,14 @@ extension UpstreamRoutes {
     guard positions.count == body["positions"]?.array?.count ?? 0 else {
       throw .badField("positions", "expected a list of positions; without it all are meant")
     }
-    let rows = try await Self.asking { () async throws(DestinationError) in
+    let events = try await Self.asking { () async throws(DestinationError) in
       try await self.destinations.letGo(
         positions.map(Position.init), of: courier.record.id, tenant: courier.record.tenant)
     }
-    if !rows.isEmpty {
-      await ports.noteLoss("let go by the administrator: \(courier.record.name)", rows.count, rows.map(\.event))
+    if !events.isEmpty {
+      await ports.noteLoss("let go by the administrator: \(courier.record.name)", events.count, events)
     }
-    await note(context, "destination.let-go", courier, "\(rows.count)")
-    return .response(.json { json in json.object { $0.field("count", rows.count) } })
+    await note(context, "destination.let-go", courier, "\(events.count)")
+    return .response(.json { json in json.object { $0.field("count", events.count) } })
   }
 }

@@ -52,7 +52,7 @@ extension Sidetone {
     guard let name = arguments["to"] else { throw UsageError(description: "--to is missing") }
     let ways = [arguments.has("from"), arguments.has("ids"), arguments.has("aside")].filter { $0 }.count
     guard ways == 1 else { throw UsageError(description: "give one of --from, --ids and --aside") }
-    let answer = try await desk.ask("POST", "/api/destinations/\(name)/replay") { json in
+    let answer = try await desk.ask("POST", "/api/destinations/\(name.percentEncoded)/replay") { json in
       for bound in ["from", "until"] {
         guard let text = arguments[bound] else { continue }
         json.key(bound)
@@ -75,7 +75,7 @@ extension Sidetone {
   // MARK: Parts
 
   private static func path(_ arguments: Arguments, _ part: String = "") throws -> String {
-    "/api/destinations/\(try arguments.operand(1, "NAME"))" + part
+    "/api/destinations/\(try arguments.operand(1, "NAME").percentEncoded)" + part
   }
 
   private static func write(_ name: String, _ arguments: Arguments, to json: inout JSONWriter) {

@@ -18,6 +18,12 @@ import Testing
     }
   }
 
+  @Test func whatIsNotPlainIsEscapedByteByByte() {
+    #expect("sip:1002@pbx;x".percentEncoded == "sip%3A1002%40pbx%3Bx")
+    #expect("Zoë 1/2".percentEncoded == "Zo%C3%AB%201%2F2")
+    #expect("a-b._~9".percentEncoded == "a-b._~9")
+  }
+
   @Test func aTimestampReadsBackWhatItWrites() {
     for microseconds in [0, 1_795_217_056_115_000, -1_000_000, 4_102_444_799_999_000] as [Int64] {
       let time = Timestamp(microseconds: microseconds)

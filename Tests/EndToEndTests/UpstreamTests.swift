@@ -261,34 +261,35 @@ import Testing
     let stage = try UpstreamStage(rate: 10)
     let receiver = Receiver { $0.number == 2 ? .status(422) : .status(200) }
     let config = ["--config", stage.stage.configPath]
+    let name = "Büro 1+1/2"
     func tell(_ words: String...) throws -> String {
       let done = try RunningProgram.run(words + config)
       #expect(done.code == 0, "\(words): \(done)")
       return done.text
     }
     let url = "http://127.0.0.1:\(receiver.port)/"
-    let secret = try tell("destinations", "add", "crm", "--url", url, "--types", "call.*", "--from", "oldest")
+    let secret = try tell("destinations", "add", name, "--url", url, "--types", "call.*", "--from", "oldest")
     #expect(secret.hasPrefix("whsec_"))
     #expect(receiver.wait { $0.count >= 10 && $0.contains { $0.says("call.ended") } })
-    #expect(try tell("destinations", "list").contains("crm  webhook  ok"))
-    #expect(try tell("destinations", "log", "crm", "--limit", "5").contains("accepted"))
-    #expect(try tell("destinations", "aside", "crm").contains("HTTP 422"))
-    #expect(try tell("destinations", "pause", "crm").contains("crm is paused"))
+    #expect(try tell("destinations", "list").contains("\(name)  webhook  ok"))
+    #expect(try tell("destinations", "log", name, "--limit", "5").contains("accepted"))
+    #expect(try tell("destinations", "aside", name).contains("HTTP 422"))
+    #expect(try tell("destinations", "pause", name).contains("\(name) is paused"))
     stage.silencePBX()
-    #expect(try tell("resend", "--to", "crm", "--aside").contains("1 events are on their way"))
+    #expect(try tell("resend", "--to", name, "--aside").contains("1 events are on their way"))
     // What was asked for while nothing is sent is kept over a kill.
     try stage.restart()
     let refused = try #require(receiver.all.first { $0.number == 2 }?.headers["webhook-id"])
-    #expect(try tell("destinations", "resume", "crm").contains("crm is active"))
+    #expect(try tell("destinations", "resume", name).contains("\(name) is active"))
     #expect(receiver.wait { $0.filter { $0.headers["webhook-id"] == refused }.count == 2 })
     let ended = try #require(receiver.all.first { $0.says("call.ended") }?.headers["webhook-id"])
     #expect(
-      try tell("resend", "--to", "crm", "--from", "1", "--types", "call.ended").contains("is being looked through"))
+      try tell("resend", "--to", name, "--from", "1", "--types", "call.ended").contains("is being looked through"))
     #expect(receiver.wait { $0.filter { $0.headers["webhook-id"] == ended }.count >= 2 })
-    #expect(try tell("destinations", "test", "crm").contains("accepted 200"))
-    #expect(try tell("destinations", "rotate", "crm") != secret)
-    #expect(try tell("destinations", "remove", "crm").contains("removed"))
-    #expect(try RunningProgram.run(["resend", "--to", "crm", "--aside"] + config).code != 0)
+    #expect(try tell("destinations", "test", name).contains("accepted 200"))
+    #expect(try tell("destinations", "rotate", name) != secret)
+    #expect(try tell("destinations", "remove", name).contains("removed"))
+    #expect(try RunningProgram.run(["resend", "--to", name, "--aside"] + config).code != 0)
   }
 
   @Test func withoutAnAgentTheStateAloneIsEnough() throws {

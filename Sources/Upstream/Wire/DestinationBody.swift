@@ -32,6 +32,7 @@ struct DestinationBody {
     if !(1...100).contains(record.name.utf8.count) || record.name.utf8.contains(where: { $0 < 32 }) {
       fault("name", "expected 1 to 100 bytes of text")
     }
+    if UUID(record.name) != nil { fault("name", "a UUID would be taken for a destination's id") }
     if let url = text("url") { record.url = url }
     if let reason = addressFault(record.url) { fault("url", reason) }
     if let type = text("type"), type != "webhook" {
