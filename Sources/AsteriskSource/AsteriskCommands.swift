@@ -62,6 +62,24 @@ package final class AsteriskCommands {
         "BlindTransfer", [("Channel", agent.channel), ("Context", source.config.dialContext), ("Exten", target)]))
   }
 
+  package func divert(_ call: Call, to target: String) async throws(CommandRefusal) {
+    guard call.answeredAt == nil, let caller = live(call).first(where: { $0.role == .caller }) else {
+      throw CommandRefusal(
+        .notNow, "not-ringing", "Nothing rings that could be diverted.", remedy: "Transfer a call that is answered.")
+    }
+    try await mustExist(target)
+    try await perform(
+      AMIAction(
+        "Redirect",
+        [("Channel", caller.channel), ("Context", source.config.dialContext), ("Exten", target), ("Priority", "1")]))
+  }
+
+  package func route(_ call: Call, to target: String, timeout: Duration) async throws(CommandRefusal) {
+    throw CommandRefusal(
+      .notSupported, "not-supported", "Asterisk's manager interface cannot add a telephone to those that ring.",
+      remedy: "Divert the call, or dial a ring group.")
+  }
+
   package func attendedTransfer(_ call: Call, to target: String?, consultation: Call?) async throws(CommandRefusal) {
     if let consultation { return try await join(call, consultation) }
     try mustTalk(call)
@@ -305,6 +323,8 @@ package final class AsteriskCommands {
     return [
       events, snapshot, capability("originate", "Originate"), capability("hang_up", "Hangup"),
       capability("blind_transfer", "BlindTransfer"), capability("attended_transfer", "Atxfer"), hold,
+      capability("divert", "Redirect"),
+      Capability("route", .unavailable, source: "protocol", remedy: "AMI has no such action; divert the call."),
       capability("park", "Park"),
       Capability("answer", .unavailable, source: "protocol", remedy: "AMI has no answer action."),
     ]

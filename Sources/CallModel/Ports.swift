@@ -61,6 +61,10 @@ package protocol CallCommands: Sendable {
   func originate(_ request: OriginateRequest) async throws(CommandRefusal) -> CallID
   func hangUp(_ call: Call) async throws(CommandRefusal)
   func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal)
+  /// Sends a call that rings to another telephone instead.
+  func divert(_ call: Call, to target: String) async throws(CommandRefusal)
+  /// Rings another telephone as well: whoever answers first has the call.
+  func route(_ call: Call, to target: String, timeout: Duration) async throws(CommandRefusal)
   /// Begins a consultation with `target`, or joins the consultation call given.
   func attendedTransfer(_ call: Call, to target: String?, consultation: Call?) async throws(CommandRefusal)
   func hold(_ call: Call) async throws(CommandRefusal)

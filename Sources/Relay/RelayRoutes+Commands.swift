@@ -26,6 +26,11 @@ extension RelayRoutes {
       command("DELETE", "/relay/calls/{id}", "Hang up", hangUp),
       command(
         "POST", "/relay/calls/{id}/transfer", "Transfer blind or attended", takes: RelaySchema.transfer, transfer),
+      command(
+        "POST", "/relay/calls/{id}/divert", "Send a ringing call to another telephone", takes: RelaySchema.divert,
+        divert),
+      command(
+        "POST", "/relay/calls/{id}/route", "Ring another telephone as well", takes: RelaySchema.route, route),
       command("POST", "/relay/calls/{id}/hold", "Hold the talk", hold),
       command("POST", "/relay/calls/{id}/resume", "Take the talk back", resume),
       command("POST", "/relay/calls/{id}/park", "Park the other party", takes: RelaySchema.park, park),
@@ -74,6 +79,19 @@ extension RelayRoutes {
   private func park(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let slot = context.request.body.isEmpty ? nil : try optionalDialable(try context.json(), "slot")
     return try await act(context) { port, call throws(CommandRefusal) in try await port.park(call, slot: slot) }
+  }
+
+  private func divert(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    let target = try dialable(try context.json(), "to")
+    return try await act(context) { port, call throws(CommandRefusal) in try await port.divert(call, to: target) }
+  }
+
+  private func route(_ context: RequestContext) async throws(APIError) -> HTTPReply {
+    let body = try context.json()
+    let (target, span) = (try dialable(body, "to"), Duration.seconds(try timeout(body)))
+    return try await act(context) { port, call throws(CommandRefusal) in
+      try await port.route(call, to: target, timeout: span)
+    }
   }
 
   private func transfer(_ context: RequestContext) async throws(APIError) -> HTTPReply {

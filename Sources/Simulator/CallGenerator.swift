@@ -106,10 +106,15 @@ extension SimulatedPBX {
       "BlindTransfer",
       lines: [("Result", "Success")] + block(agent, "Transferer") + block(other, "Transferee") + bridgeLines(bridge)
         + [("IsExternal", "Yes"), ("Context", "internal"), ("Extension", number)])
-    move(customer, context: "internal", exten: number)
     leave(transferer)
     leave(customer)
     hangUp(transferer)
+    dial(customer, to: number)
+  }
+
+  /// The dialplan goes on with this channel at the number, which is answered.
+  func dial(_ customer: String, to number: String) {
+    move(customer, context: "internal", exten: number)
     let callee = create(number, state: 0, number: number, name: "", exten: "s", linked: channels[customer]?.linkedid)
     beginDial(customer, callee, number)
     after(0.1) { [self] in ring(customer, callee) }

@@ -117,7 +117,9 @@ extension SimulatedPBX {
       let second = create(exten, state: 0, number: exten, name: "", exten: "s", linked: channels[first]?.linkedid)
       beginDial(first, second, exten)
       after(0.1) { [self] in ring(first, second) }
-      after(0.6) { [self] in if channels[first] != nil, channels[second] != nil { answer(first, second) } }
+      after(0.6) { [self] in
+        if exten != Self.unattended, channels[first] != nil, channels[second] != nil { answer(first, second) }
+      }
     }
   }
 
@@ -150,6 +152,7 @@ extension SimulatedPBX {
       return session.fail(request, "Channel does not exist: \(request["channel"] ?? "")")
     }
     let extra = find(request["extrachannel"])
+    if extra == nil, channel.bridge == nil { return divert(channel, request, session) }
     session.succeed(request, [("Message", extra == nil ? "Redirect successful" : "Dual Redirect successful")])
     move(channel.uniqueid, context: request["context"] ?? "", exten: request["exten"] ?? "")
     if let extra { move(extra.uniqueid, context: request["extracontext"] ?? "", exten: request["extraexten"] ?? "") }
@@ -159,6 +162,18 @@ extension SimulatedPBX {
       leave(left)
       if extra == nil { hangUp(left) }
     }
+  }
+
+  private func divert(_ caller: Channel, _ request: AMIRequest, _ session: AMIServerSession) {
+    session.succeed(request, [("Message", "Redirect successful")])
+    let ringing = channels.values.filter {
+      $0.linkedid == caller.linkedid && $0.uniqueid != caller.uniqueid && $0.bridge == nil
+    }
+    for callee in ringing {
+      endDial(caller.uniqueid, callee.uniqueid, "CANCEL")
+      hangUp(callee.uniqueid)
+    }
+    dial(caller.uniqueid, to: request["exten"] ?? "")
   }
 
   private func bridge(_ request: AMIRequest, _ session: AMIServerSession) {

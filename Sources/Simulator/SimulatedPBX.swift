@@ -239,4 +239,7 @@ package final class SimulatedPBX {
   }
 
   func countCall() { callsMade += 1 }
+
+  /// An extension that rings and is never answered.
+  static let unattended = "299"
 }

@@ -207,6 +207,7 @@ package final class ThreeCXServer {
       number: target)
     LoopActor.loop.after(.milliseconds(100)) { [self] in
       let callee = isInside ? world.add(target, "Ringing", in: call, with: dn, "Wextension") : caller
+      guard target != ThreeCXWorld.unattended else { return }
       LoopActor.loop.after(.milliseconds(300)) { [self] in world.connect(callee, caller) }
     }
     if isXAPI { return Self.json(Array("{\"FinalStatus\":\"Success\",\"Result\":{\"CallId\":\(call)}}".utf8)) }
@@ -241,10 +242,27 @@ package final class ThreeCXServer {
       guard let target = body(context)?["destination"]?.string, world.kinds[target] != nil else {
         throw APIError(422, "no-destination", "there is no such DN")
       }
-      move(part, to: target, isDivert: context.path["action"] == "divert")
+      let action = context.path["action"]
+      if action == "routeto" {
+        ring(target, beside: part)
+      } else {
+        move(part, to: target, isDivert: action == "divert")
+      }
     default: throw .notFound("action")
     }
     return Self.json(result(of: part))
+  }
+
+  /// Another telephone rings; the first one stops when it is answered.
+  private func ring(_ target: String, beside part: ThreeCXWorld.Part) {
+    let new = world.add(
+      target, "Ringing", in: part.callID, with: part.partyDN, part.partyKind, number: part.partyNumber)
+    LoopActor.loop.after(.milliseconds(300)) { [self] in
+      guard world.parts[new] != nil else { return }
+      let callers = world.parts.values.filter { $0.callID == part.callID && $0.status == "Dialing" }.map(\.id)
+      world.remove(part.id)
+      for id in [new] + callers { world.connect(id) }
+    }
   }
 
   private func move(_ part: ThreeCXWorld.Part, to target: String, isDivert: Bool) {

@@ -33,6 +33,8 @@ package final class ThreeCXWorld {
   }
 
   package let kinds: [String: String]
+  /// An extension that rings and is never answered.
+  static let unattended = "139"
   package private(set) var parts: [Int: Part] = [:]
   package var faults = Faults()
   /// Told each frame's text; set by whoever has the socket.

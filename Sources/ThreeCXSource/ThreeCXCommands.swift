@@ -72,14 +72,29 @@ package final class ThreeCXCommands {
 
   package func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal) {
     // A telephone that rings is diverted; one that talks hands its other party over.
-    if let ringing = live(call).last(where: { $0.state == .ringing }), call.answeredAt == nil {
-      return try await act(on: ringing, "divert") { $0.field("destination", target) }
-    }
+    if call.answeredAt == nil, ringing(call) != nil { return try await divert(call, to: target) }
     guard let leg = live(call).last(where: { $0.state == .answered && $0.role != .caller }) ?? talker(call) else {
       throw Self.notTalking
     }
     try await act(on: leg, "transferto") { $0.field("destination", target) }
   }
+
+  package func divert(_ call: Call, to target: String) async throws(CommandRefusal) {
+    guard let leg = ringing(call) else { throw Self.notRinging }
+    try await act(on: leg, "divert") { $0.field("destination", target) }
+  }
+
+  package func route(_ call: Call, to target: String, timeout: Duration) async throws(CommandRefusal) {
+    guard let leg = ringing(call) ?? live(call).last(where: { $0.state == .answered && $0.role != .caller }) else {
+      throw Self.gone
+    }
+    try await act(on: leg, "routeto") { json in
+      json.field("destination", target)
+      json.field("timeout", max(1, timeout.nanoseconds / 1_000_000_000))
+    }
+  }
+
+  private func ringing(_ call: Call) -> Leg? { live(call).last { $0.state == .ringing } }
 
   private func talker(_ call: Call) -> Leg? { live(call).last { $0.state == .answered } }
 
@@ -103,7 +118,7 @@ package final class ThreeCXCommands {
   }
 
   package func answer(_ call: Call) async throws(CommandRefusal) {
-    guard let leg = live(call).last(where: { $0.state == .ringing }) else { throw Self.notRinging }
+    guard let leg = ringing(call) else { throw Self.notRinging }
     try await act(on: leg, "answer")
   }
 
@@ -121,7 +136,8 @@ package final class ThreeCXCommands {
       Capability(name, .unavailable, source: "Call Control API", remedy: remedy)
     }
     return [
-      can("events"), can("snapshot"), can("originate"), can("hang_up"), can("blind_transfer"),
+      can("events"), can("snapshot"), can("originate"), can("hang_up"), can("blind_transfer"), can("divert"),
+      can("route"),
       Capability(
         "answer", isUp ? .limited : .unknown, source: link,
         remedy: "Only telephones with remote control (uaCSTA) and route points can be answered for."),
@@ -196,7 +212,7 @@ package final class ThreeCXCommands {
     remedy: "Look at /relay/active-calls before trying again.")
   private static let gone = CommandRefusal(.notNow, "call-gone", "The call has ended.")
   private static let notTalking = CommandRefusal(.notNow, "not-connected", "Nobody of this call is connected.")
-  private static let notRinging = CommandRefusal(.notNow, "not-ringing", "Nothing rings that could be answered.")
+  private static let notRinging = CommandRefusal(.notNow, "not-ringing", "Nothing rings.")
   private static let noExtension = CommandRefusal(
     .badTarget, "unknown-extension", "The client may not place calls from this extension.",
     remedy: "List the extension for the client in Admin console → Integrations → API.")

@@ -13,6 +13,8 @@ import Testing
   private final class Host {
     let (port, key): (Int, String)
     let people: [String]
+    /// Rings and is never answered.
+    let unattended: String
     private let stage: AnyObject
 
     init(_ pbx: PBX) throws {
@@ -20,11 +22,11 @@ import Testing
       case .asterisk:
         let stage = try Stage(rate: 0.001, more: "dial_context = internal")
         (port, key) = (try stage.startAgent().port, try stage.makeKey())
-        (self.stage, people) = (stage, ["203", "204", "205"])
+        (self.stage, people, unattended) = (stage, ["203", "204", "205"], "299")
       case .threecx:
         let stage = try ThreeCXStage("--rate", "0.001")
         (port, key) = (stage.agent.port, stage.key)
-        (self.stage, people) = (stage, ["136", "137", "138"])
+        (self.stage, people, unattended) = (stage, ["136", "137", "138"], "139")
       }
       _ = try #require(Client.event(port, key: key) { $0.contains("link.up") })
     }
@@ -49,6 +51,14 @@ import Testing
       return id
     }
 
+    /// A call from the first that rings for ever.
+    func ring() throws -> String {
+      let made = post("", "{\"from\":\"\(people[0])\",\"to\":\"\(unattended)\"}")
+      let id = try #require(try JSONValue(parsing: Array(made.body.utf8))["id"]?.string, "\(made)")
+      #expect(sees("call.leg.ringing", id, "\"id\":\"\(unattended)\""))
+      return id
+    }
+
     func states() throws -> [String: String] {
       let json = try JSONValue(parsing: Array(Client.get(port, "/api/capabilities", key: key).body.utf8))
       let all = json["capabilities"]?.array ?? []
@@ -65,6 +75,20 @@ import Testing
     #expect(Client.get(host.port, "/relay/calls/\(id)", key: host.key, method: "DELETE").status == 202)
     #expect(host.sees("call.ended", id))
     #expect(Client.get(host.port, "/relay/calls/\(id)", key: host.key, method: "DELETE").status == 404)
+  }
+
+  @Test(arguments: PBX.allCases) func aCallThatRingsIsDivertedOrRoutedAsTheCapabilitiesSay(_ pbx: PBX) throws {
+    let host = try Host(pbx)
+    let states = try host.states()
+    for command in ["divert", "route"] {
+      let id = try host.ring()
+      let answer = host.post("/\(id)/\(command)", "{\"to\":\"\(host.people[2])\"}")
+      let isAble = states[command] == "available"
+      #expect(answer.status == (isAble ? 202 : 409), "\(command) is \(states[command] ?? "-"): \(answer)")
+      if isAble { #expect(host.sees("call.leg.answered", id, "\"id\":\"\(host.people[2])\"")) }
+      _ = Client.get(host.port, "/relay/calls/\(id)", key: host.key, method: "DELETE")
+      #expect(host.sees("call.ended", id))
+    }
   }
 
   @Test(arguments: PBX.allCases) func whatCannotBeDoneIsRefusedAsTheCapabilitiesSay(_ pbx: PBX) throws {
@@ -86,6 +110,8 @@ import Testing
     let id = try host.talk()
     // Nothing rings any more.
     #expect(host.post("/\(id)/answer").status == 409)
+    #expect(host.post("/\(id)/divert", "{\"to\":\"\(host.people[2])\"}").status == 409)
+    #expect(host.post("/\(id)/route", "{}").status == 400)
     #expect(host.post("/\(id)/transfer", "{\"kind\":\"sideways\",\"to\":\"1\"}").status == 400)
     #expect(
       host.post("/01a1fdde-e5f4-8f22-bd47-f4b37199f1f1/transfer", "{\"kind\":\"blind\",\"to\":\"1\"}").status == 404)

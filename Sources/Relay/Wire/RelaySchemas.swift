@@ -46,6 +46,8 @@ enum RelaySchema {
     [("from", .string), ("to", .string), ("caller_id", .string), ("timeout_secs", .integer)], required: ["from", "to"])
   static let transfer = Schema.object(
     [("to", .string), ("kind", .oneOf(["blind", "attended"])), ("consult_call_id", .string)], required: ["kind"])
+  static let divert = Schema.object([("to", .string)], required: ["to"])
+  static let route = Schema.object([("to", .string), ("timeout_secs", .integer)], required: ["to"])
   static let park = Schema.object([("slot", .string)], required: [])
   static let ticket = Schema.object(
     [("ticket", .string), ("expires_in", .integer)], required: ["ticket", "expires_in"])

@@ -33,7 +33,9 @@ extension PBXDatabase {
   }
 
   /// For a host whose PBX has no API that we may use.
-  package nonisolated static let withoutAPI = ["events", "originate", "hang_up", "blind_transfer", "answer"].map {
+  package nonisolated static let withoutAPI = [
+    "events", "originate", "hang_up", "blind_transfer", "divert", "route", "answer",
+  ].map {
     Capability(
       $0, .unavailable, source: "no [threecx] url",
       remedy:
