@@ -294,6 +294,8 @@ package final class ThreeCXServer {
     case "Users": page(&json, extensions, skip, top)
     case "Queues": page(&json, world.kinds.filter { $0.value == "Wqueue" }.keys.sorted(), skip, top)
     case "ActiveCalls": activeCalls(&json)
+    case "Peers": page(&json, world.kinds.keys.sorted(), skip, top)
+    case "Trunks": page(&json, ["10000"], skip, top)
     default: throw .notFound("entity")
     }
     return Self.json(json.bytes)
@@ -312,6 +314,8 @@ package final class ThreeCXServer {
             json.field("Number", number)
             json.field("DisplayName", "Person \(number)")
             json.field("IsRegistered", true)
+            json.field("IsOnline", true)
+            json.field("Type", world.kinds[number] == "Wqueue" ? "Queue" : "Extension")
           }
         }
       }

@@ -12,24 +12,27 @@ package struct ActiveCallsBoard: Sendable {
     var callee: ChannelFacts?
     var isTalking = false
     var queue: String?
+    /// The machine that has the caller.
+    var service: String?
   }
 
   private var rows: [Int64: Row] = [:]
   private let epoch: String
   private var out: [Observation] = []
+  private var kinds: [String: PartyKind] = [:]
   private var now = Timestamp(microseconds: 0)
 
   package init(epoch: String) { self.epoch = epoch }
 
   /// - Parameters:
-  ///   - queues: numbers that are queues: talking to one is waiting in it.
+  ///   - kinds: what numbers are, as far as it is known: talking to a queue is waiting in it.
   ///   - isFirst: what is listed was there before us.
   package mutating func apply(
-    _ calls: [XAPI.ActiveCall], queues: Set<String>, isFirst: Bool, time: Timestamp
+    _ calls: [XAPI.ActiveCall], kinds: [String: PartyKind], isFirst: Bool, time: Timestamp
   ) -> [Observation] {
-    now = time
+    (now, self.kinds) = (time, kinds)
     if isFirst { tell(.inferring(true)) }
-    for call in calls.sorted(by: { $0.id < $1.id }) { take(call, queues) }
+    for call in calls.sorted(by: { $0.id < $1.id }) { take(call) }
     let present = Set(calls.map(\.id))
     for id in rows.keys.sorted() where !present.contains(id) { end(id) }
     if isFirst {
@@ -45,13 +48,15 @@ package struct ActiveCallsBoard: Sendable {
 
   // MARK: Rows
 
-  private mutating func take(_ call: XAPI.ActiveCall, _ queues: Set<String>) {
+  private mutating func take(_ call: XAPI.ActiveCall) {
     var row = rows[call.id] ?? begin(call)
-    let callee = Self.party(call.callee)
+    let callee = party(call.callee)
     let isTalking = ["talking", "connected"].contains(call.status.asciiLowercased)
-    if queues.contains(callee.number) {
-      wait(&row, in: callee.number)
-    } else if !callee.number.isEmpty {
+    switch kinds[callee.number] ?? .unknown {
+    case .queue: wait(&row, in: callee.number)
+    case .ivr, .voicemail, .specialMenu, .conference: if isTalking { serve(&row, callee.number) }
+    case .person, .line, .routePoint, .ringGroup, .parking, .unknown:
+      guard !callee.number.isEmpty else { break }
       meet(&row, callee)
       if isTalking { talk(&row) }
     }
@@ -60,9 +65,9 @@ package struct ActiveCallsBoard: Sendable {
   }
 
   private mutating func begin(_ call: XAPI.ActiveCall) -> Row {
-    var facts = facts(call.id, Self.party(call.caller), "caller")
+    var facts = facts(call.id, party(call.caller), "caller")
     facts.state = .ring
-    facts.exten = Self.party(call.callee).number
+    facts.exten = party(call.callee).number
     tell(.channel(facts))
     return Row(call: call, caller: facts)
   }
@@ -75,15 +80,27 @@ package struct ActiveCallsBoard: Sendable {
     tell(.queueJoined(row.caller, queue: queue, position: nil))
   }
 
+  /// A machine has the caller.
+  private mutating func serve(_ row: inout Row, _ number: String) {
+    guard row.service != number else { return }
+    row.service = number
+    if let former = row.callee { release(&row, former) }
+    row.caller.state = .up
+    tell(.channel(row.caller))
+    tell(.applicationFound(row.caller, name: (kinds[number] ?? .unknown).application, data: number))
+  }
+
+  private mutating func release(_ row: inout Row, _ callee: ChannelFacts) {
+    tell(.dialEnded(from: row.caller, to: callee, status: row.isTalking ? "ANSWER" : "NOANSWER", forward: nil))
+    tell(.hungUp(callee, cause: row.isTalking ? 16 : 19))
+    (row.callee, row.isTalking) = (nil, false)
+  }
+
   /// Somebody is rung, or somebody else than before.
   private mutating func meet(_ row: inout Row, _ callee: (number: String, trunk: String?)) {
     var facts = facts(row.call.id, callee, callee.number)
     guard row.callee?.id != facts.id else { return }
-    if let former = row.callee {
-      tell(.dialEnded(from: row.caller, to: former, status: row.isTalking ? "ANSWER" : "NOANSWER", forward: nil))
-      tell(.hungUp(former, cause: row.isTalking ? 16 : 19))
-      row.isTalking = false
-    }
+    if let former = row.callee { release(&row, former) }
     tell(
       .dialBegan(
         from: row.caller, to: facts, dialled: callee.trunk.map { "\(callee.number)@trunk.\($0)" } ?? callee.number))
@@ -134,9 +151,11 @@ package struct ActiveCallsBoard: Sendable {
       id: "\(epoch)/\(id)/list/\(role)", group: "\(epoch)/\(id)", name: "3CX/\(name)-\(id)", number: party.number)
   }
 
-  /// `1002 tools, admin` is 1002; `10000 provider (+1515…)` is the number in brackets by trunk 10000.
-  static func party(_ text: String) -> (number: String, trunk: String?) {
+  /// `1002 tools, admin` is 1002; `10000 provider (+1515…)` is the number in brackets by trunk 10000, unless the first
+  /// number is known to be somebody whose name ends so.
+  func party(_ text: String) -> (number: String, trunk: String?) {
     let first = String(text.prefix { $0 != " " })
+    if let kind = kinds[first], kind != .line, kind != .unknown { return (first, nil) }
     guard let open = text.lastIndex(of: "("), let close = text.lastIndex(of: ")"), open < close else {
       return (first, nil)
     }

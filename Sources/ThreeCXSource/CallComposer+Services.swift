@@ -35,16 +35,9 @@ extension CallComposer {
     for other in rung {
       tell(.dialEnded(from: call.channels[caller].facts, to: other.facts, status: "NOANSWER", forward: nil))
     }
-    let (name, data): (String, String) =
-      switch kind {
-      case .voicemail: ("VoiceMail", id)
-      case .conference: ("ConfBridge", id)
-      case .ivr: ("Background", id)
-      default: ("VoiceMailMain", id)
-      }
     var facts = call.channels[caller].facts
     facts.exten = id
-    tell(.applicationFound(facts, name: name, data: data))
+    tell(.applicationFound(facts, name: kind.application, data: id))
     for other in rung {
       tell(.hungUp(other.facts, cause: 19), at: other.goneAt)
       noteEnd(of: other, in: call)

@@ -107,6 +107,7 @@ package struct ThreeCXPreflight {
             remedy: "Renew it: without an Enterprise licence the APIs are switched off."))
       }
       if let monitored { findings.append(unseen(try await xapi.users(), monitored)) }
+      if let trunks = try? await xapi.trunks() { findings.append(offline(trunks)) }
       return findings
     } catch {
       if case .status(403, _, _) = error {
@@ -120,6 +121,17 @@ package struct ThreeCXPreflight {
       let remedy = "Tick “XAPI access” for the client in Admin console → Integrations → API."
       return [Finding(verdict: .warning, subject: "3cx xapi", text: error.description, remedy: remedy)]
     }
+  }
+
+  private func offline(_ trunks: [XAPI.Trunk]) -> Finding {
+    let faulty = trunks.filter { $0.isOnline == false || !$0.issue.isEmpty }
+    guard !faulty.isEmpty else { return Self.ok("3cx trunks", "\(trunks.count), none with a fault") }
+    let shown = faulty.prefix(20).map {
+      $0.issue.isEmpty ? "\($0.number) is not registered" : "\($0.number): \($0.issue)"
+    }
+    return Finding(
+      verdict: .warning, subject: "3cx trunks", text: shown.joined(separator: ", "),
+      remedy: "Look at Voice & chat in the Admin console; calls by these trunks do not come or go.")
   }
 
   private func unseen(_ users: [XAPI.User], _ monitored: Set<String>) -> Finding {

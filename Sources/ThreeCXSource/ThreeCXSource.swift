@@ -188,37 +188,37 @@ package final class ThreeCXSource: PBXSource {
   private func beginList() {
     list = ActiveCallsBoard(epoch: composer.epoch)
     listRun += 1
-    readList(isFirst: true, queues: nil, failures: 0)
+    readList(isFirst: true, kinds: nil, failures: 0)
   }
 
-  private func readList(isFirst: Bool, queues: Set<String>?, failures: Int) {
+  private func readList(isFirst: Bool, kinds: [String: PartyKind]?, failures: Int) {
     let run = listRun
     LoopActor.begin { [self] in
       // Bounded requests; each way on leads to the next reading, until Call Control works or the link is stopped.
       let xapi = XAPI(client)
       do throws(ThreeCXFault) {
-        let queues = if let queues { queues } else { try await xapi.queues() }
+        let kinds = if let kinds { kinds } else { try await xapi.kinds() }
         let calls = try await xapi.activeCalls()
         guard list != nil, run == listRun, !isStopped else { return }
         if isFirst { listCameUp() }
-        observe(list?.apply(calls, queues: queues, isFirst: isFirst, time: Timestamp.now()) ?? [])
-        readListLater(.milliseconds(calls.isEmpty ? 2000 : 1000), isFirst: false, queues: queues, failures: 0)
+        observe(list?.apply(calls, kinds: kinds, isFirst: isFirst, time: Timestamp.now()) ?? [])
+        readListLater(.milliseconds(calls.isEmpty ? 2000 : 1000), isFirst: false, kinds: kinds, failures: 0)
       } catch {
         guard list != nil, run == listRun, !isStopped else { return }
         let isDown = failures >= 2 && isUp
         if isDown { listWentDown(error) }
         // From the start again once it had been given up.
         let pause = Duration.seconds(min(60, 2 << min(failures, 5)))
-        readListLater(pause, isFirst: isFirst || isDown, queues: queues, failures: failures + 1)
+        readListLater(pause, isFirst: isFirst || isDown, kinds: kinds, failures: failures + 1)
       }
     }
   }
 
-  private func readListLater(_ pause: Duration, isFirst: Bool, queues: Set<String>?, failures: Int) {
+  private func readListLater(_ pause: Duration, isFirst: Bool, kinds: [String: PartyKind]?, failures: Int) {
     let run = listRun
     LoopActor.loop.after(pause) { [weak self] in
       guard let self, list != nil, run == listRun, !isStopped else { return }
-      readList(isFirst: isFirst, queues: queues, failures: failures)
+      readList(isFirst: isFirst, kinds: kinds, failures: failures)
     }
   }
 

@@ -38,8 +38,33 @@ package struct XAPI {
     }
   }
 
-  package func queues() async throws(ThreeCXFault) -> Set<String> {
-    Set(try await all("Queues", "Number").compactMap { $0["Number"]?.string })
+  /// What each number of the PBX is. Where the role may not list the peers, the queues alone.
+  package func kinds() async throws(ThreeCXFault) -> [String: PartyKind] {
+    do throws(ThreeCXFault) {
+      let peers = try await all("Peers", "Number,Type").compactMap { json in
+        json["Number"]?.string.map { ($0, PartyKind(json["Type"]?.string)) }
+      }
+      return Dictionary(peers) { first, _ in first }
+    } catch {
+      guard case .status = error else { throw error }
+      let queues = try await all("Queues", "Number").compactMap { $0["Number"]?.string }
+      return Dictionary(queues.map { ($0, .queue) }) { first, _ in first }
+    }
+  }
+
+  package struct Trunk: Sendable {
+    package let number: String
+    package let isOnline: Bool?
+    /// In 3CX's words, of which nothing is known but that there is something to mend.
+    package let issue: String
+  }
+
+  package func trunks() async throws(ThreeCXFault) -> [Trunk] {
+    try await all("Trunks", "Number,IsOnline,ConfigurationIssue").compactMap { json in
+      guard let number = json["Number"]?.string else { return nil }
+      return Trunk(
+        number: number, isOnline: json["IsOnline"]?.bool, issue: json["ConfigurationIssue"]?.string ?? "")
+    }
   }
 
   package struct ActiveCall: Hashable, Sendable {

@@ -9,6 +9,8 @@ import Testing
 
 /// Calls out of the XAPI's list alone.
 @Suite struct ListTests {
+  private let kinds: [String: PartyKind] = ["800": .queue, "850": .ivr, "1003": .person]
+
   private func told(_ readings: [[XAPI.ActiveCall]]) -> [String] {
     var list = ActiveCallsBoard(epoch: "1")
     var board = Switchboard(source: "test")
@@ -16,7 +18,7 @@ import Testing
     var events = board.apply(Observation(at: time, .linkUp(epoch: nil)))
     for (index, reading) in readings.enumerated() {
       time = time.adding(seconds: 1)
-      for observation in list.apply(reading, queues: ["800"], isFirst: index == 0, time: time) {
+      for observation in list.apply(reading, kinds: kinds, isFirst: index == 0, time: time) {
         events += board.apply(observation)
       }
     }
@@ -53,6 +55,17 @@ import Testing
     #expect(abandoned.last == "call.ended [+15550100 800 - 800 abandoned]")
   }
 
+  @Test func aMenuAnswersAsAMachine() {
+    let caller = "10000 provider (+15550100)"
+    let events = told([
+      [], [row(caller, "850 Menu", "Talking")], [row(caller, "101 Ann", "Routing")],
+      [row(caller, "101 Ann", "Talking")],
+      [],
+    ])
+    #expect(events.contains { $0.hasPrefix("call.started [+15550100 850 ivr:850") }, "\(events)")
+    #expect(events.last == "call.ended [+15550100 850 extension:101 - answered]")
+  }
+
   @Test func whatWasThereBeforeIsInferred() {
     let events = told([[row("101 Ann", "102 Bob", "Talking")], []])
     #expect(events[1] == "call.ring [101 102 - - -] inferred")
@@ -62,10 +75,13 @@ import Testing
   @Test(
     arguments: [
       ("1002 tools, admin", "1002", nil), ("10000 provider (+1515)", "+1515", "10000"), ("8003 - Queue 1", "8003", nil),
-      ("101 Ann (Sales)", "101", nil), ("", "", nil), ("(", "(", nil), (")(", ")(", nil),
+      ("101 Ann (Sales)", "101", nil), ("1003 Bob (+15550100)", "1003", nil), ("", "", nil), ("(", "(", nil),
+      (")(", ")(", nil),
     ] as [(String, String, String?)])
   func theNumberIsReadOutOfTheText(_ text: String, _ number: String, _ trunk: String?) {
-    let party = ActiveCallsBoard.party(text)
+    var list = ActiveCallsBoard(epoch: "1")
+    _ = list.apply([], kinds: kinds, isFirst: true, time: Timestamp(microseconds: 0))
+    let party = list.party(text)
     #expect(party.number == number && party.trunk == trunk)
   }
 }

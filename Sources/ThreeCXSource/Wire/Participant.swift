@@ -28,6 +28,18 @@ package enum PartyKind: Hashable, Sendable {
   }
 }
 
+extension PartyKind {
+  /// A machine of a 3CX in the words of the normaliser, which are Asterisk's.
+  var application: String {
+    switch self {
+    case .voicemail: "VoiceMail"
+    case .conference: "ConfBridge"
+    case .ivr: "Background"
+    case .person, .line, .queue, .routePoint, .ringGroup, .parking, .specialMenu, .unknown: "VoiceMailMain"
+    }
+  }
+}
+
 package struct Participant: Hashable, Sendable {
   /// Unique while the PBX runs; small numbers that begin again when it restarts.
   package struct Key: Hashable, Comparable, Sendable {
