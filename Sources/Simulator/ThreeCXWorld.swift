@@ -34,7 +34,7 @@ package final class ThreeCXWorld {
 
   package let kinds: [String: String]
   /// An extension that rings and is never answered.
-  static let unattended = "139"
+  static let unattended = "149"
   package private(set) var parts: [Int: Part] = [:]
   package var faults = Faults()
   /// Told each frame's text; set by whoever has the socket.
@@ -54,6 +54,7 @@ package final class ThreeCXWorld {
     lastID = firstID
     var kinds = ["800": "Wqueue", "801": "Wqueue"]
     for number in 100..<140 { kinds[String(number)] = "Wextension" }
+    kinds[Self.unattended] = "Wextension"
     self.kinds = kinds
   }
 

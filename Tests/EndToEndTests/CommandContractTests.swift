@@ -26,7 +26,7 @@ import Testing
       case .threecx:
         let stage = try ThreeCXStage("--rate", "0.001")
         (port, key) = (stage.agent.port, stage.key)
-        (self.stage, people, unattended) = (stage, ["136", "137", "138"], "139")
+        (self.stage, people, unattended) = (stage, ["136", "137", "138"], "149")
       }
       _ = try #require(Client.event(port, key: key) { $0.contains("link.up") })
     }
