@@ -39,8 +39,15 @@ package final class AsteriskCommands {
   package func hangUp(_ call: Call) async throws(CommandRefusal) {
     let legs = live(call).sorted { ($0.role == .caller ? 0 : 1) < ($1.role == .caller ? 0 : 1) }
     guard !legs.isEmpty else { throw Self.gone }
-    source.announce(.hangUpCommanded(call.id))
-    // Each leg by itself: while the call is held or a consultation is on, they share no bridge that would end with one.
+    source.announce(.hangUpCommanded(call.id, isRefused: false))
+    do throws(CommandRefusal) { try await hangUp(legs) } catch {
+      if error.kind != .outcomeUnknown { source.announce(.hangUpCommanded(call.id, isRefused: true)) }
+      throw error
+    }
+  }
+
+  /// Each leg by itself: while the call is held or a consultation is on, they share no bridge that would end with one.
+  private func hangUp(_ legs: [Leg]) async throws(CommandRefusal) {
     var isDone = false
     for leg in legs {
       do throws(CommandRefusal) {

@@ -133,8 +133,8 @@ package struct Observation: Hashable, Sendable {
     case extensionState(exten: String, device: String, status: String)
     /// A channel that was asked for with this id was never made.
     case originateFailed(id: String, channel: String)
-    /// We told the PBX to hang this call up: nobody in it did.
-    case hangUpCommanded(CallID)
+    /// We tell the PBX to hang this call up, so that nobody in it did; or it refused, and whoever ends it will have.
+    case hangUpCommanded(CallID, isRefused: Bool)
     /// We tell the PBX to hold this call, or it refused: its people leave their bridge for that, wherever they go.
     case holdCommanded(CallID, isRefused: Bool)
     /// We told the PBX to join two legs; `by` had both on the line and hands one over to the other.

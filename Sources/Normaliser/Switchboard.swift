@@ -119,8 +119,8 @@ package struct Switchboard {
     case .mailbox(let mailbox, let new, let by): mailboxChanged(mailbox, new, by)
     case .extensionState(let exten, let device, let status): extensionState(exten, device, status)
     case .originateFailed(let id, let channel): originateFailed(id, channel)
-    case .hangUpCommanded(let id):
-      if let key = calls.values.first(where: { $0.call.id == id })?.key { calls[key]?.isHungUpByCommand = true }
+    case .hangUpCommanded(let id, let isRefused):
+      if let key = calls.values.first(where: { $0.call.id == id })?.key { calls[key]?.isHungUpByCommand = !isRefused }
     case .holdCommanded(let id, let isRefused):
       guard let key = calls.values.first(where: { $0.call.id == id })?.key else { return }
       for leg in liveLegs(of: key) where leg.bridge != nil { legs[leg.id]?.isSentToWait = !isRefused }

@@ -38,7 +38,10 @@ package final class ThreeCXCommands {
     if source.isListOnly { return try await dropByXAPI(call) }
     let legs = live(call).sorted { ($0.role == .caller ? 0 : 1) < ($1.role == .caller ? 0 : 1) }
     guard !legs.isEmpty else { throw Self.gone }
-    source.announce(.hangUpCommanded(call.id))
+    try await announcing(call) { () async throws(CommandRefusal) in try await drop(legs) }
+  }
+
+  private func drop(_ legs: [Leg]) async throws(CommandRefusal) {
     var isDone = false
     for leg in legs {
       do throws(CommandRefusal) {
@@ -66,8 +69,18 @@ package final class ThreeCXCommands {
     guard let id = call.externalIDs["linkedid"]?.split(separator: "/").last.flatMap({ Int($0) }) else {
       throw Self.gone
     }
-    source.announce(.hangUpCommanded(call.id))
-    try await act("/xapi/v1/ActiveCalls(\(id))/Pbx.DropCall", or: Self.gone) { _ in }
+    try await announcing(call) { () async throws(CommandRefusal) in
+      try await act("/xapi/v1/ActiveCalls(\(id))/Pbx.DropCall", or: Self.gone) { _ in }
+    }
+  }
+
+  private func announcing(_ call: Call, _ hangUp: () async throws(CommandRefusal) -> Void) async throws(CommandRefusal)
+  {
+    source.announce(.hangUpCommanded(call.id, isRefused: false))
+    do throws(CommandRefusal) { try await hangUp() } catch {
+      if error.kind != .outcomeUnknown { source.announce(.hangUpCommanded(call.id, isRefused: true)) }
+      throw error
+    }
   }
 
   package func blindTransfer(_ call: Call, to target: String) async throws(CommandRefusal) {

@@ -47,11 +47,21 @@ struct CommandTests {
 
   @Test mutating func aRingingCallHungUpByCommandIsCancelledByTheSystem() throws {
     let id = try ring("1", "1001", "1002")
-    _ = see(.hangUpCommanded(id))
+    _ = see(.hangUpCommanded(id, isRefused: false))
     _ = see(.hungUp(channel("1-b", of: "1", "1002", .ringing), cause: 16))
     let end = try #require(see(.hungUp(channel("1", of: "1", "1001", .ring), cause: 16)).last?.call)
     #expect(end.disposition == .cancelled)
     #expect(end.endedBy == .system)
+  }
+
+  @Test mutating func aHangUpThatWasRefusedEndedNothing() throws {
+    let id = try talk("1", "1001", "1002")
+    _ = see(.hangUpCommanded(id, isRefused: false))
+    _ = see(.hangUpCommanded(id, isRefused: true))
+    _ = see(.hangupRequested(channel("1-b", of: "1", "1002", .up), cause: 16))
+    _ = see(.hungUp(channel("1-b", of: "1", "1002", .up), cause: 16))
+    let end = try #require(see(.hungUp(channel("1", of: "1", "1001", .up), cause: 16)).last?.call)
+    #expect(end.endedBy == Party(.extension, "1002"))
   }
 
   @Test mutating func aConsultationJoinedByCommandIsAnAttendedTransfer() throws {
