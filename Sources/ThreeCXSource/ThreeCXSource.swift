@@ -35,8 +35,7 @@ package final class ThreeCXSource: PBXSource {
   private var frames = FrameLog()
   private var snapshotFailures = 0
   /// In use while Call Control is not allowed.
-  private var list: ActiveCallsBoard?
-  private var listRun = 0
+  private var list: ActiveCallsReader?
   private let frameCount: Metric
   private let snapshotCount: Metric
   private let fetchCount: Metric
@@ -186,58 +185,31 @@ package final class ThreeCXSource: PBXSource {
   // MARK: The list
 
   private func beginList() {
-    list = ActiveCallsBoard(epoch: composer.epoch)
-    listRun += 1
-    readList(isFirst: true, kinds: nil, failures: 0)
-  }
-
-  private func readList(isFirst: Bool, kinds: [String: PartyKind]?, failures: Int) {
-    let run = listRun
-    LoopActor.begin { [self] in
-      // Bounded requests; each way on leads to the next reading, until Call Control works or the link is stopped.
-      let xapi = XAPI(client)
-      do throws(ThreeCXFault) {
-        let kinds = if let kinds { kinds } else { try await xapi.kinds() }
-        let calls = try await xapi.activeCalls()
-        guard list != nil, run == listRun, !isStopped else { return }
-        if isFirst { listCameUp() }
-        observe(list?.apply(calls, kinds: kinds, isFirst: isFirst, time: Timestamp.now()) ?? [])
-        readListLater(.milliseconds(calls.isEmpty ? 2000 : 1000), isFirst: false, kinds: kinds, failures: 0)
-      } catch {
-        guard list != nil, run == listRun, !isStopped else { return }
-        let isDown = failures >= 2 && isUp
-        if isDown { listWentDown(error) }
-        // From the start again once it had been given up.
-        let pause = Duration.seconds(min(60, 2 << min(failures, 5)))
-        readListLater(pause, isFirst: isFirst || isDown, kinds: kinds, failures: failures + 1)
-      }
+    let list = ActiveCallsReader(client, epoch: composer.epoch)
+    self.list = list
+    list.start { [weak self, weak list] news in
+      guard let self, let list, list === self.list, !isStopped else { return }
+      take(news)
     }
   }
 
-  private func readListLater(_ pause: Duration, isFirst: Bool, kinds: [String: PartyKind]?, failures: Int) {
-    let run = listRun
-    LoopActor.loop.after(pause) { [weak self] in
-      guard let self, list != nil, run == listRun, !isStopped else { return }
-      readList(isFirst: isFirst, kinds: kinds, failures: failures)
+  private func take(_ news: ActiveCallsReader.News) {
+    switch news {
+    case .up:
+      isUp = true
+      for condition in ThreeCXCondition.ofLink { health.clear(condition, on: name) }
+      health.raise(ThreeCXCondition.listOnly, on: name)
+      health.setLink(name, .up)
+      Log.info("link is up, by the list of active calls", [.sourceName: name])
+      outlet.observe([Observation(at: Timestamp.now(), .linkUp(epoch: nil))])
+    case .calls(let observations): observe(observations)
+    case .down(let fault):
+      isUp = false
+      let condition = ThreeCXCondition.of(fault)
+      health.raise(condition, on: name, detail: fault.description)
+      health.setLink(name, .connecting, code: condition.code)
+      outlet.observe([Observation(at: Timestamp.now(), .linkDown(reason: condition.code))])
     }
-  }
-
-  private func listCameUp() {
-    isUp = true
-    for condition in ThreeCXCondition.ofLink { health.clear(condition, on: name) }
-    health.raise(ThreeCXCondition.listOnly, on: name)
-    health.setLink(name, .up)
-    Log.info("link is up, by the list of active calls", [.sourceName: name])
-    outlet.observe([Observation(at: Timestamp.now(), .linkUp(epoch: nil))])
-  }
-
-  private func listWentDown(_ fault: ThreeCXFault) {
-    isUp = false
-    list = ActiveCallsBoard(epoch: composer.epoch)
-    let condition = ThreeCXCondition.of(fault)
-    health.raise(condition, on: name, detail: fault.description)
-    health.setLink(name, .connecting, code: condition.code)
-    outlet.observe([Observation(at: Timestamp.now(), .linkDown(reason: condition.code))])
   }
 
   // MARK: Time
