@@ -1,12 +1,9 @@
 // Which rooms, in which order. Receivers start before givers and stop after them.
 
-internal import Admin
-internal import AsteriskSource
 internal import Basics
 internal import CShims
 internal import CSystemd
 internal import CallModel
-internal import Config
 internal import Glibc
 internal import HTTP
 package import Health
@@ -33,31 +30,31 @@ package struct AgentFailure: Error, CustomStringConvertible {
 package final class Agent {
   package nonisolated static let version = "0.1.0"
 
-  package private(set) var config: AgentConfig
+  package internal(set) var config: AgentConfig
   package let health = HealthBoard()
   /// The port that is listened on, once `start` has returned.
-  package private(set) var port = 0
+  package internal(set) var port = 0
 
-  private let metrics = MetricRegistry()
+  let metrics = MetricRegistry()
   private var lock: Int32 = -1
-  private var journal: Journal?
-  private var identity: IdentityRoom?
-  private var hub: Hub?
-  private var pipeline: Pipeline?
-  private var source: (any PBXSource)?
-  private var database: PBXDatabase?
-  private var completeness: Completeness?
-  private var people: PeopleWatch?
-  private var upstream: UpstreamDesk?
-  private var relay: RelayService?
-  private var server: HTTPServer?
+  var journal: Journal?
+  var identity: IdentityRoom?
+  var hub: Hub?
+  var pipeline: Pipeline?
+  var source: (any PBXSource)?
+  var database: PBXDatabase?
+  var completeness: Completeness?
+  var people: PeopleWatch?
+  var upstream: UpstreamDesk?
+  var relay: RelayService?
+  var server: HTTPServer?
   private var signals: Signals?
   private var onDone: CheckedContinuation<Int32, Never>?
-  private var exitCode: Int32?
-  private let startedAt = Moment.now()
+  var exitCode: Int32?
+  let startedAt = Moment.now()
 
   private let handledSignals: [Int32]
-  private let readAgain: () throws -> AgentConfig
+  let readAgain: () throws -> AgentConfig
 
   /// - Parameters:
   ///   - handledSignals: signals that end the agent in good order, and SIGHUP; none for one that serves one command.
@@ -141,46 +138,6 @@ package final class Agent {
     return pipeline
   }
 
-  /// The PBX's own records: history, and what the journal missed.
-  private func openDatabase(_ journal: Journal, _ pipeline: Pipeline) {
-    guard config.threecxDatabase.isOn else { return }
-    let database = PBXDatabase(config.threecxDatabase, health: health, region: config.region)
-    self.database = database
-    completeness = Completeness(
-      journal: journal, database: database, recordingsFolder: config.threecxDatabase.recordingsFolder,
-      source: pipeline.board.source, metrics: metrics,
-      tell: { [unowned pipeline] in pipeline.tell($0) })
-    completeness?.start()
-    people = PeopleWatch(database, pipeline: pipeline)
-    people?.start()
-  }
-
-  private func makeSource(_ pipeline: Pipeline) throws -> (any CallCommands)? {
-    if config.threecx.isOn { return try makeThreeCX(pipeline) }
-    if config.asterisk.isOn { return makeAsterisk(pipeline) }
-    // Without an API, the PBX's records still tell of every call once it has ended.
-    if config.threecxDatabase.isOn { return nil }
-    health.raise(AgentCondition.noPBX)
-    return nil
-  }
-
-  private func makeThreeCX(_ pipeline: Pipeline) throws -> any CallCommands {
-    let source = try ThreeCXSource(
-      config.threecx, epoch: pipeline.board.epoch, outlet: pipeline, health: health, metrics: metrics)
-    self.source = source
-    pipeline.onLoss = { [unowned source] in source.reconnect() }
-    return ThreeCXCommands(source) { [unowned pipeline] group, request in pipeline.expect(group, request) }
-  }
-
-  private func makeAsterisk(_ pipeline: Pipeline) -> any CallCommands {
-    let source = AsteriskSource(config.asterisk, outlet: pipeline, health: health, metrics: metrics)
-    self.source = source
-    pipeline.onUnexplained = { [unowned source] channel in source.probe(channel) }
-    pipeline.onStranded = { [unowned source] channel in source.release(channel) }
-    pipeline.onLoss = { [unowned source] in source.reconnect() }
-    return AsteriskCommands(source) { [unowned pipeline] group, request in pipeline.expect(group, request) }
-  }
-
   /// A state that cannot be read yet keeps nobody from hearing the PBX: whoever asks meanwhile is told to come again.
   private func load(_ identity: IdentityRoom, _ store: Store) async throws {
     self.identity = identity
@@ -211,135 +168,10 @@ package final class Agent {
     }
   }
 
-  private func listen(_ journal: Journal, _ identity: IdentityRoom, _ relay: RelayService, _ further: [Route]) throws {
-    let gate = Gate(
-      identity: identity, allowsAnonymousRead: config.relay.anonymousRead,
-      requestsPerMinute: config.relay.requestsPerMinute,
-      queryCredentialPaths: RelayRoutes.queryCredentialPaths)
-    let routes = RelayRoutes(
-      service: relay, history: { [desk = HistoryDesk(journal: journal, database: database)] in await desk.page($0) },
-      issueTicket: { [unowned identity] caller in identity.tickets.issue(to: caller) })
-    let router = Router(routes.routes)
-    let desk = AdminDesk(
-      config: config, journal: journal, metrics: metrics, relay: routes, source: { [weak self] in self?.source },
-      applyRetention: { [weak self] in await self?.applyRetention() }, startedAt: startedAt)
-    let admin = AdminRoutes(identity: identity, health: health, ports: desk.ports)
-    let own = AgentRoutes(health: health, metrics: metrics, journal: journal, completeness: completeness)
-    for route in own.routes + admin.routes + further { router.add(route) }
-    AgentRoutes.complete(router)
-    let server = HTTPServer(router: router, config: config.http)
-    server.authorise = { request, access, peer throws(APIError) in try gate.authorise(request, access, peer: peer) }
-    observe(server, relay)
-    port = try server.listen(at: Self.inheritedListener ?? config.listen)
-    try server.listen(at: .unix(path: config.controlSocket), isOperator: true)
-    self.server = server
-  }
-
-  private func observe(_ server: HTTPServer, _ relay: RelayService) {
-    let requests = metrics.counter("sidetone_http_requests_total", "Requests answered")
-    let failures = metrics.counter("sidetone_http_errors_total", "Requests answered with a status of 500 or more")
-    server.onRequest = { status in
-      requests.add()
-      if status >= 500 { failures.add() }
-    }
-    server.onFault = { id, reason in Log.error("a request failed", [.requestID: id, .errorText: reason]) }
-  }
-
-  private static func hostName() -> String {
-    ((try? Files.read("/etc/hostname", limit: 256)).map { String(decoding: $0, as: UTF8.self).trimmed }) ?? "localhost"
-  }
-
-  // MARK: While it runs
-
-  /// Retention, the watchdog and the gauges: little, often.
-  private func keepHouse() {
-    let clients = metrics.gauge("sidetone_clients", "Clients that are subscribed to events")
-    let legs = metrics.gauge("sidetone_legs", "Channels of the PBX that are being followed")
-    let turn = metrics.gauge(
-      "sidetone_loop_turn_microseconds", "Longest turn of the event loop in the last ten seconds")
-    var round = 0
-    @LoopActor func tick() {
-      LoopActor.loop.after(.seconds(10)) { [weak self] in
-        guard let self, exitCode == nil else { return }
-        clients.set(relay?.clientCount ?? 0)
-        legs.set(pipeline?.board.legCount ?? 0)
-        let longest = LoopActor.loop.takeLongestTurn()
-        turn.set(Int(longest.nanoseconds / 1000))
-        if longest > .milliseconds(100) {
-          health.raise(AgentCondition.slowLoop)
-        } else {
-          health.clear(AgentCondition.slowLoop)
-        }
-        sd_notify(0, "WATCHDOG=1\nSTATUS=\(health.status)")
-        round += 1
-        if round % 6 == 1 {
-          prune()
-          LoopActor.begin { [self] in await identity?.keys.saveUses() }
-        }
-        tick()
-      }
-    }
-    tick()
-  }
-
-  private func prune() {
-    LoopActor.begin { [self] in
-      // Ends when nothing is left to remove; slices let appends through.
-      let gone = await applyRetention()
-      if let gone, gone > 0 { Log.info("retention removed entries", [.count: String(gone)]) }
-    }
-  }
-
-  private func applyRetention() async -> Int? {
-    await upstream?.prune(days: config.retentionDays, mebibytes: config.retentionMiB)
-  }
-
   /// Runs until a signal or a failure ends it. Gives the exit code.
   package func runUntilDone() async -> Int32 {
     if let exitCode { return exitCode }
     return await withCheckedContinuation { onDone = $0 }
-  }
-
-  // MARK: Reload
-
-  /// Reads the configuration anew. What can be changed while it runs is changed; the rest is named. A configuration
-  /// with faults changes nothing.
-  private func reload() {
-    sd_notify(0, "RELOADING=1")
-    defer { sd_notify(0, "READY=1\nSTATUS=\(health.status)") }
-    do {
-      let fresh = try readAgain()
-      Log.configure(level: fresh.logLevel, format: fresh.logFormat)
-      (config.logLevel, config.logFormat) = (fresh.logLevel, fresh.logFormat)
-      (config.retentionDays, config.retentionMiB) = (fresh.retentionDays, fresh.retentionMiB)
-      let changed = fresh.settings.filter { setting in
-        !Self.reloadable.contains(setting.name)
-          && !config.settings.contains { $0.name == setting.name && $0.value == setting.value }
-      }.map(\.name)
-      if changed.isEmpty {
-        Log.notice("the configuration was read again")
-      } else {
-        Log.warning(
-          "the configuration was read again; these keys count after a restart",
-          [.setting: changed.joined(separator: ", ")])
-      }
-      health.clear(AgentCondition.configInvalid)
-    } catch {
-      Log.error("the configuration has faults; the one before goes on", [.errorText: "\(error)"])
-      health.raise(AgentCondition.configInvalid, detail: "\(error)")
-    }
-  }
-
-  private static let reloadable: Set<String> = [
-    "[log] level", "[log] format", "[journal] retention_days", "[journal] retention_mib",
-  ]
-
-  /// The socket that systemd listens on for us, if it does.
-  private static var inheritedListener: Listener.Place? {
-    guard Environment["LISTEN_PID"].flatMap({ Int32($0) }) == getpid(),
-      let count = Environment["LISTEN_FDS"].flatMap({ Int($0) }), count >= 1
-    else { return nil }
-    return .inherited(3)
   }
 
   // MARK: Stop
