@@ -112,6 +112,9 @@ package struct Observation: Hashable, Sendable {
     case attendedTransfer(
       first: ChannelFacts, second: ChannelFacts, transferee: ChannelFacts?, target: ChannelFacts?, succeeded: Bool)
 
+    /// Somebody answered at his own telephone what rang at `target`.
+    case pickedUp(by: ChannelFacts, target: ChannelFacts)
+
     // Parking.
     case parked(ChannelFacts, ParkingFacts)
     case unparked(ChannelFacts, ParkingFacts, by: ChannelFacts?)

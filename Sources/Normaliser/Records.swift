@@ -35,6 +35,8 @@ struct LegRecord {
   var endReason: String?
   var dialStatus: String?
   var outcome = Outcome.none
+  /// Somebody took the call at another telephone while it rang here.
+  var wasPickedUp = false
   /// Its own far end asked to hang up.
   var askedToHangUp = false
   var bridge: String?
@@ -94,7 +96,9 @@ struct CallRecord {
   /// A mailbox that changed when the caller left: who took the call, where the application was not told.
   var mailbox: String?
   var firstRingAt: Timestamp?
-  var wasEndedByRestart = false
+  /// The PBX or the link to it went away and took the call along: which.
+  var unseenEnd: String?
+  var wasPickedUp = false
   /// An application told the PBX to hang it up.
   var isHungUpByCommand = false
   /// It was under way when we came: how long it rang and talked is not known.

@@ -143,6 +143,7 @@ extension Switchboard {
     let keepsSecond = !first.isTold && second.isTold
     let (survivor, loser) = keepsSecond ? (second, first) : (first, second)
     if loser.isTold { endMerged(loser.key, into: survivor.call.id) }
+    if let waiting = loser.queue, survivor.queue == nil { joined(survivor.key, waiting.name, nil) }
     for id in loser.legIDs {
       legs[id]?.call = survivor.key
       if legs[id]?.origin == .caller, !loser.isTold { legs[id]?.role = .retriever }
@@ -154,6 +155,7 @@ extension Switchboard {
   }
 
   private mutating func endMerged(_ key: Int, into survivor: CallID) {
+    if let queue = calls[key]?.queue { dequeue(key, queue.name, reason: "transferred") }
     guard var record = calls[key] else { return }
     record.call.endedAt = now
     record.call.mergedInto = survivor

@@ -14,9 +14,18 @@ extension Switchboard {
       legs[to.id]?.origin = .called
       legs[to.id]?.role = .callee
     }
+    if isOfOriginator(to.id) { legs[to.id]?.origin = .originated }
     settleRedirect(of: leg.call)
     calls[leg.call]?.endRequester = nil
     if let leg = legs[to.id], !leg.isLocal { placed(leg) }
+  }
+
+  /// An application asked for a Local channel: whoever is rung behind it first is who will be the caller.
+  private func isOfOriginator(_ id: String) -> Bool {
+    guard let leg = legs[id], let front = leg.dialler.flatMap({ localPairs[$0] }).flatMap({ legs[$0] }) else {
+      return false
+    }
+    return front.isLocal && front.origin == .originated && !hasMoved(front)
   }
 
   private mutating func placed(_ leg: LegRecord) {
@@ -51,7 +60,8 @@ extension Switchboard {
 
   mutating func dialProgress(_ to: ChannelFacts, _ status: String) {
     update(to)
-    if status == "RINGING" { rings(to.id) }
+    // A line that only sends early media (183) rings as well.
+    if status == "RINGING" || status == "PROGRESS" { rings(to.id) }
   }
 
   mutating func dialEnded(_ from: ChannelFacts?, _ to: ChannelFacts, _ status: String, _ forward: String?) {
@@ -85,7 +95,7 @@ extension Switchboard {
   }
 
   private mutating func ring(_ key: Int) {
-    guard let record = calls[key], !record.hasRung, !record.isStarted else { return }
+    guard let record = calls[key], !record.hasRung, record.call.answeredBy?.isPerson != true else { return }
     calls[key]?.hasRung = true
     emit(key, .ring)
   }
@@ -114,7 +124,7 @@ extension Switchboard {
     record.isStarted = true
     if isInferring {
       record.timesAreUnknown = true
-    } else if !isLater {
+    } else {
       record.call.answeredAt = time ?? now
       record.call.ringSeconds = ringSeconds(record, until: time ?? now)
     }
@@ -127,7 +137,15 @@ extension Switchboard {
     let first = record.firstRingAt ?? parties(of: record.key).compactMap(\.ringingAt).min()
     if record.timesAreUnknown { return nil }
     guard let first else { return 0 }
+    let end = min(end, lastRing(record.key) ?? end)
     return first < end ? Self.rounded(end.seconds(since: first)) : 0
+  }
+
+  /// When the last telephone stopped ringing; nil while one rings.
+  private func lastRing(_ key: Int) -> Timestamp? {
+    let rung = parties(of: key).filter { $0.ringingAt != nil }
+    let ends = rung.compactMap { $0.connectedAt ?? $0.endedAt }
+    return ends.count == rung.count ? ends.max() : nil
   }
 
   static func rounded(_ seconds: Double) -> Double { (seconds * 1000).rounded() / 1000 }
@@ -161,19 +179,28 @@ extension Switchboard {
   /// A caller's channel that is up, alone, and runs something that answers: the machine has the call.
   mutating func considerApplication(_ id: String, since: Timestamp? = nil) {
     guard let leg = legs[id], leg.isUp, leg.origin != .called, !leg.isLocal, leg.bridge == nil,
-      let application = leg.application, let record = calls[leg.call], record.queue == nil, !record.isStarted,
+      let application = leg.application, let record = calls[leg.call], record.queue == nil,
       !liveLegs(of: leg.call).contains(where: {
         $0.origin == .called && !$0.isLocal && $0.outcome == .none && $0.dialStatus == nil
       }),
-      let party = Application.party(application.name, application.data, exten: leg.facts.exten)
+      let party = Application.party(application.name, application.data, exten: dialled(by: leg, record))
     else { return }
     // Dialled by an application that keeps it: the telephone that answered is the one who took the call.
     if leg.origin == .originated { return start(leg.call, by: self.party(of: leg), at: since) }
     taken(leg.call, by: party, at: since)
   }
 
+  /// What names a menu: its extension, or the number that led to it where it has only a label.
+  private func dialled(by leg: LegRecord, _ record: CallRecord) -> String {
+    Self.isDialable(leg.facts.exten) ? leg.facts.exten : record.call.to?.raw ?? leg.facts.exten
+  }
+
+  /// A machine has the caller. After people it is told where he is left alone with it, as after a transfer to a mailbox.
   mutating func taken(_ key: Int, by party: Party, at time: Timestamp? = nil) {
-    guard let record = calls[key], !record.isStarted else { return }
+    guard let record = calls[key] else { return }
+    let keeps = [.voicemail, .conference].contains(party.kind) && !record.services.contains { $0.party == party }
+    let isAlone = liveLegs(of: key).count { !$0.isLocal } == 1
+    guard !record.isStarted || keeps && isAlone else { return }
     let number = number(party.id)
     let leg = Leg(
       id: "service-\(record.services.count + 1)", channel: "", role: .service, party: party, number: number,
@@ -197,6 +224,8 @@ enum Application {
     switch name {
     case "voicemail", "minivm_record":
       let mailbox = first.split(separator: "&").first.map(String.init) ?? first
+      // Without a mailbox it fails at once, and nobody is answered.
+      guard let begin = mailbox.first, begin != "@" else { return nil }
       return Party(.voicemail, mailbox.contains("@") ? mailbox : mailbox + "@default")
     case "voicemailmain", "vmauthenticate", "minivm_accmess": return Party(.application, "voicemail-main")
     case "confbridge", "meetme", "page": return Party(.conference, first)

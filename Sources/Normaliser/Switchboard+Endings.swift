@@ -44,6 +44,7 @@ extension Switchboard {
       calls[key]?.hasRung = true
       emit(key, .ring, at: leg.ringingAt)
     }
+    if liveLegs(of: key).isEmpty { recognizeSilentAnswer(key, parties(of: key)) }
     if !leg.isLocal, leg.wasToldRinging || leg.wasToldAnswered {
       emit(key, .legEnded(model(of: leg), reason: leg.endReason ?? "ended"), participant: id)
     } else if !leg.isLocal, calls[key]?.isTold == true, liveLegs(of: key).count(where: { !$0.isLocal }) >= 2 {
@@ -51,6 +52,9 @@ extension Switchboard {
       emit(key, .updated, participant: id)
     }
     strand(key)
+    // Who is left alone may be with a machine already: a transfer to a mailbox ends whoever transferred after it.
+    let left = liveLegs(of: key).filter { !$0.isLocal }
+    if left.count == 1 { considerApplication(left[0].id) }
     if liveLegs(of: key).isEmpty { finish(key, cause: cause) }
   }
 
@@ -66,7 +70,8 @@ extension Switchboard {
   private func outcome(of leg: LegRecord, _ cause: Int) -> LegRecord.Outcome {
     guard leg.connectedAt == nil, leg.origin != .caller else { return .none }
     if calls[leg.call]?.isHungUpByCommand == true { return .cancelled }
-    switch (cause, leg.dialStatus) {
+    if leg.wasPickedUp { return .answeredElsewhere }
+    switch (cause, dialStatus(of: leg)) {
     case (26, _): return .answeredElsewhere
     case (_, "CANCEL"): return .cancelled
     case (_, "ANSWER"): return .none
@@ -77,6 +82,15 @@ extension Switchboard {
     case (0, _), (16, _): return leg.wasToldRinging ? .noAnswer : .cancelled
     default: return leg.askedToHangUp ? .rejected : .unreachable
     }
+  }
+
+  /// A Local channel that nobody answers cancels whoever is rung behind it: why stands at the front of the chain.
+  private func dialStatus(of leg: LegRecord, depth: Int = 8) -> String? {
+    guard leg.dialStatus == "CANCEL", depth > 0,
+      let front = leg.dialler.flatMap({ localPairs[$0] }).flatMap({ legs[$0] })
+    else { return leg.dialStatus }
+    if front.outcome == .noAnswer { return "NOANSWER" }
+    return front.dialStatus == nil ? leg.dialStatus : dialStatus(of: front, depth: depth - 1)
   }
 
   private static func reason(_ leg: LegRecord) -> String {
@@ -100,14 +114,13 @@ extension Switchboard {
     let people = parties(of: key)
     guard !people.isEmpty else { return }
     parkIfPending(key)
-    recognizeSilentAnswer(key, people)
     closeRecordings(key)
     if let queue = calls[key]?.queue { dequeue(key, queue.name, reason: "abandoned") }
     guard var record = calls[key] else { return }
     let endedAt = people.compactMap(\.endedAt).max() ?? now
     let (disposition, reason) = disposition(record, people, cause)
     record.call.disposition = disposition
-    record.call.reason = record.wasEndedByRestart ? "pbx_stopped" : reason
+    record.call.reason = record.unseenEnd ?? reason
     record.call.endedBy = endedBy(record, people, disposition)
     if !record.isStarted { record.call.ringSeconds = ringSeconds(record, until: endedAt) }
     record.call.talkSeconds = talkSeconds(record, until: endedAt)
@@ -162,7 +175,14 @@ extension Switchboard {
       return taken(key, by: Party(.voicemail, mailbox), at: first.upAt)
     }
     guard called.isEmpty, record.call.queue == nil, let upAt = first.upAt else { return }
-    taken(key, by: Party(.application, record.mailbox == nil ? "service" : "voicemail-main"), at: upAt)
+    taken(key, by: machine(that: record.mailbox, hasHad: first), at: upAt)
+  }
+
+  /// Nothing but a mailbox that changed tells of it: its owner listened, anybody else left a message.
+  private func machine(that mailbox: String?, hasHad leg: LegRecord) -> Party {
+    guard let mailbox else { return Party(.application, "service") }
+    let isOwner = mailbox.prefix { $0 != "@" } == party(of: leg).id
+    return isOwner ? Party(.application, "voicemail-main") : Party(.voicemail, mailbox)
   }
 
   private mutating func recognize(_ key: Int, by party: Party, at time: Timestamp?) {
@@ -211,7 +231,7 @@ extension Switchboard {
 
   private func endedBy(_ record: CallRecord, _ people: [LegRecord], _ disposition: Disposition) -> Party? {
     if record.isHungUpByCommand { return .system }
-    let nobody: Party? = seesEverything || record.wasEndedByRestart ? .system : nil
+    let nobody: Party? = seesEverything || record.unseenEnd != nil ? .system : nil
     switch disposition {
     case .answered, .voicemail:
       return record.endRequester.flatMap { legs[$0] }.map { party(of: $0) } ?? nobody

@@ -123,15 +123,27 @@ extension Switchboard {
 
   /// A leg that an application dialled first and then sent into the dialplan is the caller of what it dials there.
   mutating func becomeCallerIfMoved(_ id: String) {
-    guard let leg = legs[id], leg.isUp, leg.origin == .originated, !leg.isLocal, Self.isDialable(leg.facts.exten),
-      leg.facts.exten != leg.birth.exten
-    else { return }
-    legs[id]?.origin = .caller
-    legs[id]?.role = .caller
-    let (from, to) = (caller(leg, party(of: leg)), number(leg.facts.exten))
-    calls[leg.call]?.callerLeg = id
+    guard let leg = legs[id], leg.isUp, leg.origin == .originated, hasMoved(leg), let person = personBehind(leg) else {
+      return
+    }
+    for id in [id, person.id] {
+      legs[id]?.origin = .caller
+      legs[id]?.role = .caller
+    }
+    let (from, to) = (caller(person, party(of: person)), number(leg.facts.exten))
+    calls[leg.call]?.callerLeg = person.id
     calls[leg.call]?.call.from = from
     calls[leg.call]?.call.to = to
+  }
+
+  func hasMoved(_ leg: LegRecord) -> Bool {
+    Self.isDialable(leg.facts.exten) && leg.facts.exten != leg.birth.exten
+  }
+
+  /// Behind a Local channel that moves on there is a telephone, which itself is moved by nothing.
+  private func personBehind(_ leg: LegRecord) -> LegRecord? {
+    if leg.isLocal { return legs.values.first { $0.origin == .originated && $0.dialler == localPairs[leg.id] } }
+    return leg.dialler.flatMap { localPairs[$0] } == nil ? leg : nil
   }
 
   // MARK: Who is that

@@ -40,7 +40,7 @@ extension Switchboard {
     inferring { board in
       for leg in board.legs.values.sorted(by: { ($0.call, $0.bornAt, $0.id) < ($1.call, $1.bornAt, $1.id) })
       where leg.generation < limit {
-        board.calls[leg.call]?.wasEndedByRestart = true
+        board.calls[leg.call]?.unseenEnd = reason
         board.end(leg.id, cause: 16, reason: reason)
       }
     }

@@ -33,11 +33,29 @@ extension Switchboard {
     let key = transferee.flatMap { legs[$0.id]?.call } ?? leg.call
     if let other = legs[second.id]?.call, other != key { merge(key, other) }
     let survivor = legs[first.id]?.call ?? key
-    let reached = target.flatMap { partyBehind($0.id) } ?? consulted(survivor)
+    let reached = (target.flatMap { partyBehind($0.id) } ?? consulted(survivor)).map { party(of: $0) }
     legs[first.id]?.isHolding = false
     calls[survivor]?.endRequester = nil
     emit(
-      survivor, .transferred(.attended, from: party(of: leg), to: reached.map { party(of: $0) }), participant: leg.id)
+      survivor, .transferred(.attended, from: party(of: leg), to: reached ?? dialled(by: second)), participant: leg.id)
+  }
+
+  /// Handed over before anybody was reached: to what was dialled, an application or a telephone that still rings.
+  private func dialled(by second: ChannelFacts) -> Party? {
+    if Self.isDialable(second.exten) { return party(dialled: second.exten) }
+    return legs.values.first { $0.dialler == second.id && $0.isLive && !$0.isLocal }.map { party(of: $0) }
+  }
+
+  /// Somebody answers at his own telephone what rings at another: he is called from here on.
+  mutating func pickedUp(_ by: ChannelFacts, _ target: ChannelFacts) {
+    update(by)
+    update(target)
+    guard let rung = legs[target.id] else { return }
+    legs[rung.id]?.wasPickedUp = true
+    if let front = rung.dialler.flatMap({ localPairs[$0] }) { legs[front]?.wasPickedUp = true }
+    legs[by.id]?.origin = .called
+    legs[by.id]?.role = rung.role
+    calls[rung.call]?.wasPickedUp = true
   }
 
   /// The party's leg behind a channel, through Local pairs.
@@ -73,6 +91,7 @@ extension Switchboard {
   /// (Fixtures/asterisk/park-by-transfer-giveup).
   mutating func parkIfPending(_ key: Int) {
     guard let pending = calls[key]?.pendingPark else { return }
+    settleRedirect(of: key)
     calls[key]?.pendingPark = nil
     calls[key]?.parking = (pending.leg, pending.facts.slot)
     calls[key]?.endRequester = nil

@@ -39,6 +39,7 @@ extension Switchboard {
 
   mutating func joined(_ key: Int, _ name: String, _ position: Int?) {
     guard calls[key]?.queue?.name != name else { return }
+    settleRedirect(of: key)
     calls[key]?.queue = (name, now)
     calls[key]?.call.queue = name
     let number = number(name)
@@ -49,7 +50,9 @@ extension Switchboard {
 
   /// Said of answered and of abandoned calls alike: an agent who is up has answered.
   private mutating func leftQueue(_ key: Int, _ name: String) {
-    let isAnswered = liveLegs(of: key).contains { $0.origin == .called && $0.isUp && !$0.isLocal }
+    let isAnswered =
+      calls[key]?.wasPickedUp == true
+      || liveLegs(of: key).contains { $0.origin == .called && $0.isUp && !$0.isLocal }
     dequeue(key, name, reason: isAnswered ? "answered" : "timeout")
   }
 

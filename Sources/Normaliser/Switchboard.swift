@@ -112,6 +112,8 @@ package struct Switchboard {
     case .attendedTransfer(let first, let second, let transferee, let target, let succeeded):
       if succeeded { attendedTransfer(first, second, transferee, target) }
 
+    case .pickedUp(let by, let target): pickedUp(by, target)
+
     case .parked, .unparked, .parkTimedOut, .parkGivenUp: parking(fact)
     case .queueJoined, .queueLeft, .queueAbandoned, .agentCalled, .agentConnected, .agentRingNoAnswer: queue(fact)
     case .agentState(let queue, let agent, let status, let isPaused): agentState(queue, agent, status, isPaused)

@@ -110,6 +110,7 @@ package enum Truth {
     if wanted.hasPrefix("conference:") {
       return got.kind == .conference && got.id == rename(String(wanted.dropFirst(11)))
     }
+    if wanted.hasPrefix("ivr:") { return got.kind == .ivr && got.id == rename(String(wanted.dropFirst(4))) }
     if wanted.hasPrefix("stasis:") || ["service", "echo", "voicemail-main"].contains(wanted) {
       return got.kind == .application
     }
@@ -167,6 +168,7 @@ package enum Truth {
     case ("park-giveup", .retrieved(_, "gave_up", _)): return true
     case ("queued", .queued(let queue, _)): return queue == rename(subject)
     case ("abandoned", .dequeued(_, _, "abandoned")): return true
+    case ("dequeued", .dequeued(_, _, let reason)): return reason == subject
     case ("record-start", .recording(.started, _, _)), ("record-stop", .recording(.completed, _, _)),
       ("record-paused", .recording(.paused, _, _)),
       ("record-resumed", .recording(.resumed, _, _)):

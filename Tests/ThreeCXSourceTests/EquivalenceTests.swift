@@ -18,6 +18,7 @@ import Testing
     var agents: [String] = []
     /// The 3CX's word for what the recording's dialplan calls otherwise.
     var names: [String: String] = [:]
+    var outside = "+15557654321"
     var testDescription: String { recording }
   }
 
@@ -30,6 +31,8 @@ import Testing
     Pair(recording: "noanswer-voicemail", story: { .voicemail }, names: ["4002": "102"]),
     Pair(recording: "blind-transfer-refer", story: { .blindTransferInside }),
     Pair(recording: "attended-transfer-refer", story: { .attendedTransferInside }),
+    Pair(
+      recording: "outbound-answered", story: { .outboundCall }, names: ["915550199": "15550199"], outside: "15550199"),
   ]
 
   @Test(arguments: pairs) @LoopActor func bothTellTheSame(_ pair: Pair) throws {
@@ -52,7 +55,7 @@ import Testing
     let floor = Floor()
     var cast = ThreeCXStory.Cast()
     if !pair.agents.isEmpty { cast.agents = pair.agents }
-    (cast.outside, cast.did) = ("+15557654321", did)
+    (cast.outside, cast.did) = (pair.outside, did)
     floor.connect()
     floor.run(for: 1)
     pair.story().play(in: floor.world, cast, after: { floor.after($0, $1) }, onEnd: {})

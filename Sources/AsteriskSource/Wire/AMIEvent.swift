@@ -5,7 +5,7 @@ internal import Basics
 enum AMIEvent: String, CaseIterable {
   case newchannel, newstate, newCallerid, newConnectedLine, dialBegin, dialState, dialEnd, hangupRequest,
     softHangupRequest, hangup, newexten, hold, unhold, rename, localBridge, bridgeEnter, bridgeLeave,
-    bridgeMerge, blindTransfer, attendedTransfer, parkedCall, unParkedCall, parkedCallTimeOut, parkedCallGiveUp,
+    bridgeMerge, blindTransfer, attendedTransfer, pickup, parkedCall, unParkedCall, parkedCallTimeOut, parkedCallGiveUp,
     queueCallerJoin, queueCallerLeave, queueCallerAbandon, agentCalled, agentConnect, agentRingNoAnswer,
     queueMemberStatus, queueMemberPause, mixMonitorStart, mixMonitorStop, mixMonitorMute, messageWaiting,
     extensionStatus, originateResponse, fullyBooted, shutdown, coreShowChannel, coreShowChannelsComplete,

@@ -33,6 +33,7 @@ extension AMIDecoder {
     case .localBridge: localPair()
     case .bridgeEnter, .bridgeLeave, .bridgeMerge: bridge(event)
     case .blindTransfer, .attendedTransfer: transfer(event)
+    case .pickup: pickup()
     case .parkedCall, .unParkedCall, .parkedCallTimeOut, .parkedCallGiveUp: parking(event)
     case .queueCallerJoin, .queueCallerLeave, .queueCallerAbandon, .agentCalled, .agentConnect, .agentRingNoAnswer,
       .queueMemberStatus, .queueMemberPause:
@@ -106,9 +107,16 @@ extension AMIDecoder {
       }
     }
     guard let first = channel("OrigTransferer"), let second = channel("SecondTransferer") else { return nil }
+    // Whoever consulted stays with both.
+    if matches("DestType", "Threeway") { return .unheld(first) }
     return .attendedTransfer(
       first: first, second: second, transferee: channel("Transferee"), target: channel("TransferTarget"),
       succeeded: succeeded && !matches("DestType", "Fail"))
+  }
+
+  private func pickup() -> Observation.Fact? {
+    guard let by = channel(), let target = channel("Target") else { return nil }
+    return .pickedUp(by: by, target: target)
   }
 
   private func parking(_ event: AMIEvent) -> Observation.Fact? {
