@@ -58,6 +58,8 @@ struct LegRecord {
 
   /// `Local/…;1`: two halves that join two stretches of dialplan; never a party.
   var isLocal: Bool { facts.name.hasPrefix("Local/") }
+  /// A line of the PBX that an application answers.
+  var isApplication: Bool { facts.name.hasPrefix("Application/") }
   var isLive: Bool { endedAt == nil }
   var isUp: Bool { facts.state == .up }
   var place: String { facts.context + "," + facts.exten }

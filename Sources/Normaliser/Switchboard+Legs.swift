@@ -150,6 +150,7 @@ extension Switchboard {
 
   /// The person or line at the far end of a channel.
   func party(of leg: LegRecord) -> Party {
+    if leg.isApplication { return Party(.application, leg.endpoint) }
     if let known = extensionOfDevice[leg.device] { return Party(.extension, known) }
     if let number = Self.numberDialledByTrunk(leg.dialled, endpoint: leg.endpoint) { return Party(.external, number) }
     let number = leg.birth.number

@@ -9,14 +9,13 @@ extension CallComposer {
     _ fill: (inout ChannelFacts) -> Void
   ) -> Int {
     if let known = call.index(of: key) {
-      if call.channels[known].goneAt != nil {
-        (call.channels[known].goneAt, call.channels[known].goneMoment) = (nil, nil)
-      }
+      call.channels[known].returns()
       return known
     }
     let again = ended[key].map { "~\($0.count)" } ?? ""
+    let technology = kinds[key.dn] == .routePoint ? "Application" : "3CX"
     var facts = ChannelFacts(
-      id: channel(key) + again, group: call.group, name: "3CX/\(key.dn)-\(key.id)", number: key.dn)
+      id: channel(key) + again, group: call.group, name: "\(technology)/\(key.dn)-\(key.id)", number: key.dn)
     fill(&facts)
     call.channels.append(Conversation.Channel(facts: facts, role: role, key: key))
     if role == .caller { tell(.channel(facts)) }
@@ -28,7 +27,7 @@ extension CallComposer {
     callerName: String = ""
   ) -> Int {
     if let known = call.index(ofLine: "\(name)/\(number)") {
-      (call.channels[known].goneAt, call.channels[known].goneMoment) = (nil, nil)
+      call.channels[known].returns()
       return known
     }
     var facts = ChannelFacts(

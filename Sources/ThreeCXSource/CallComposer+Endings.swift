@@ -5,24 +5,36 @@ internal import CallModel
 
 extension CallComposer {
   /// Tells of those that are gone as far as it is known why.
-  mutating func resolve(_ id: Int, isCertain: Bool = false, isForced: Bool = false) {
+  mutating func resolve(_ id: Int, isCertain: Bool = false) {
     guard var call = conversations[id] else { return }
+    loseLines(&call)
+    abandonIfLeft(&call)
+    endCalled(&call, isForced: isCertain)
+    endCallers(&call, isForced: isCertain)
+    conversations[id] = call.channels.isEmpty ? nil : call
+  }
+
+  private mutating func endCalled(_ call: inout Conversation, isForced: Bool) {
     let isAnswered = call.channels.contains { $0.role == .callee && $0.isUp && $0.goneAt == nil }
     let callers = call.channels.filter { $0.role == .caller }
-    // Between two agents of a queue that may not be seen, nobody is there, and the caller is.
-    let isWave = call.queue != nil && !call.wasDequeued && !call.isQueueSeen
-    let isCallerGone = callers.allSatisfy { $0.goneAt != nil && !(isWave && $0.key == nil) }
-    let isForced = isForced || isCertain || isInferring
-    abandonIfLeft(&call)
+    let isCallerGone = callers.allSatisfy { $0.goneAt != nil && !(isWave(call) && $0.key == nil) }
+    // An outside caller may yet arrive elsewhere: until then nobody's end has a reason.
+    let isOnTheWay = !isWave(call) && callers.contains { isWaitedFor($0, in: call) }
     let called = call.channels.compactMap { channel -> Leaving? in
       guard let since = channel.goneMoment, channel.role == .callee else { return nil }
-      let hasWaited = moment - since >= Self.patience
-      guard isAnswered || isCallerGone || hasWaited || isForced else { return nil }
-      return reason(channel, isAnswered, isCallerGone)
+      let isClear = (isCallerGone || moment - since >= Self.patience) && !isOnTheWay
+      return isAnswered || isForced || isClear ? reason(channel, isAnswered, isCallerGone) : nil
     }
     takeOut(called, of: &call)
-    endCallers(&call, isForced: isForced)
-    conversations[id] = call.channels.isEmpty ? nil : call
+  }
+
+  /// Between two agents of a queue that may not be seen, nobody is there, and the caller is.
+  private func isWave(_ call: Conversation) -> Bool { call.queue != nil && !call.wasDequeued && !call.isQueueSeen }
+
+  /// A line that nobody speaks of any more, and not for long.
+  private func isWaitedFor(_ channel: Conversation.Channel, in call: Conversation) -> Bool {
+    guard channel.key == nil, channel.role == .caller, let since = channel.goneMoment else { return false }
+    return moment - since < (isWave(call) ? Self.wavePatience : Self.linePatience)
   }
 
   /// A queue whose participant was seen and is gone, with nobody left: the caller gave up before the agents stopped.
@@ -40,7 +52,7 @@ extension CallComposer {
     // Gone with the agents who rang, he gave up; gone alone, he may be on the way to somebody else.
     let isEmpty = !parts.values.contains { $0.callID == call.id }
     let wasRung = call.channels.contains { $0.isForAgent }
-    let patience = isInferring || isEmpty && wasRung ? .zero : Self.linePatience
+    let patience = isEmpty && wasRung ? .zero : Self.linePatience
     guard moment - since >= patience else { return }
     call.wasDequeued = true
     tell(.queueAbandoned(call.channels[caller].facts, queue: queue, waitSeconds: nil))
@@ -52,29 +64,29 @@ extension CallComposer {
     return isCallerGone ? (channel, "CANCEL", 16) : (channel, "NOANSWER", 19)
   }
 
-  /// Lines that only others spoke of go with them; an outside caller is given time to arrive elsewhere.
-  mutating func endCallers(_ call: inout Conversation, isForced: Bool) {
+  /// Lines that only others spoke of go with them.
+  private mutating func loseLines(_ call: inout Conversation) {
     let hasParts = parts.values.contains { $0.callID == call.id }
-    for index in call.channels.indices where call.channels[index].key == nil && call.channels[index].goneAt == nil {
-      let isOrphan =
-        call.channels[index].role == .caller
-        ? !hasParts
-        : !call.channels.contains { $0.role == .caller && $0.goneAt == nil }
-      if isOrphan { (call.channels[index].goneAt, call.channels[index].goneMoment) = (now, moment) }
+    let hasCaller = call.channels.contains { $0.role == .caller && $0.goneAt == nil }
+    for index in call.channels.indices where call.channels[index].key == nil {
+      let isCaller = call.channels[index].role == .caller
+      if isCaller ? !hasParts : !hasCaller {
+        if call.channels[index].goneAt == nil { call.channels[index].goes(at: now, moment, isUnseen: isInferring) }
+      } else if isCaller {
+        // The outside caller is with somebody again.
+        call.channels[index].returns()
+      }
     }
+  }
+
+  /// An outside caller is given time to arrive elsewhere.
+  private mutating func endCallers(_ call: inout Conversation, isForced: Bool) {
     let leaving = call.channels.compactMap { channel -> Leaving? in
-      guard let since = channel.goneMoment, channel.role == .caller || channel.key == nil else { return nil }
-      let isLine = channel.key == nil && channel.role == .caller
-      let patience = call.queue != nil && !call.wasDequeued && !call.isQueueSeen ? Self.wavePatience : Self.linePatience
-      if isLine, !isForced, moment - since < patience { return nil }
-      return isLine && hasParts ? nil : (channel, channel.isUp ? "ANSWER" : "CANCEL", 16)
+      guard channel.goneAt != nil, channel.role == .caller || channel.key == nil else { return nil }
+      if !isForced, isWaitedFor(channel, in: call) { return nil }
+      return (channel, channel.isUp ? "ANSWER" : "CANCEL", 16)
     }
     takeOut(leaving, of: &call)
-    guard hasParts else { return }
-    // The outside caller is with somebody again.
-    for index in call.channels.indices where call.channels[index].key == nil && call.channels[index].role == .caller {
-      (call.channels[index].goneAt, call.channels[index].goneMoment) = (nil, nil)
-    }
   }
 
   /// A channel that ends, with the dial status and the cause (Q.850) that say why.
@@ -93,8 +105,10 @@ extension CallComposer {
   mutating func end(
     _ channel: Conversation.Channel, because status: String, _ cause: Int, _ call: inout Conversation
   ) {
-    let time = channel.goneAt ?? now
-    if isInferring, channel.goneAt == now { return tell(.vanished(id: channel.facts.id), at: time) }
+    let gone = channel.goneAt ?? now
+    let time = call.toldAt.map { max($0, gone) } ?? gone
+    call.toldAt = time
+    if channel.isUnseen { return vanish(channel, at: time) }
     if channel.role == .caller, let queue = call.queue, !call.wasDequeued,
       !parts.values.contains(where: { $0.callID == call.id })
     {
@@ -111,16 +125,20 @@ extension CallComposer {
     tell(.hungUp(channel.facts, cause: cause), at: time)
   }
 
+  private mutating func vanish(_ channel: Conversation.Channel, at time: Timestamp) {
+    if !isInferring { tell(.inferring(true)) }
+    tell(.vanished(id: channel.facts.id), at: time)
+    if !isInferring { tell(.inferring(false)) }
+  }
+
   /// A channel that was told to end comes back under another name, should its participant show again.
   mutating func noteEnd(of channel: Conversation.Channel, in call: Conversation) {
     if let key = channel.key { ended[key] = ((ended[key]?.count ?? 0) + 1, call.id) }
   }
 
-  mutating func settle(all isForced: Bool) {
+  mutating func settle() {
     composePostponed(after: Self.patience)
     if !ended.isEmpty { ended = ended.filter { conversations[$0.value.call] != nil } }
-    for id in conversations.keys.sorted() where isForced || conversations[id]?.isUnsettled == true {
-      resolve(id, isForced: isForced)
-    }
+    for id in conversations.keys.sorted() where conversations[id]?.isUnsettled == true { resolve(id) }
   }
 }

@@ -48,11 +48,11 @@ extension CallComposer {
   /// The line was spoken of in another call by somebody who is in this one too: he handed it over.
   mutating func adopt(_ line: String, of part: Participant, _ call: inout Conversation) {
     for other in conversations.values.sorted(by: { $0.id < $1.id }) where other.id != call.id {
+      let isConsulted = other.everybody.contains { one in call.everybody.contains { $0.dn == one.dn } }
       let referrer =
-        part.referredByKind == .person ? other.channels.last { $0.key?.dn == part.referredBy && $0.isBridged } : nil
-      guard let index = other.index(ofLine: line),
-        referrer != nil || other.everybody.contains(where: { one in call.everybody.contains { $0.dn == one.dn } })
-      else { continue }
+        part.referredByKind == .person && !isConsulted
+        ? other.channels.last { $0.key?.dn == part.referredBy && $0.isBridged } : nil
+      guard let index = other.index(ofLine: line), referrer != nil || isConsulted else { continue }
       if let referrer {
         let transferee = other.channels[index].facts
         tell(.blindTransfer(from: referrer.facts, transferee: transferee, to: part.key.dn, succeeded: true))
@@ -60,7 +60,8 @@ extension CallComposer {
       var former = other
       var channel = former.channels.remove(at: index)
       channel.facts.group = call.group
-      (channel.goneAt, channel.goneMoment, channel.isBridged) = (nil, nil, false)
+      channel.returns()
+      channel.isBridged = false
       tell(.channel(channel.facts))
       if referrer == nil {
         handOver(from: call, to: other, channel.facts, call.index(of: part.key).map { call.channels[$0].facts })

@@ -10,8 +10,11 @@ extension CallComposer {
 
   mutating func compose(_ part: Participant) {
     var call = conversation(part.callID)
+    let told = out.count
     if isService(part) {
       serve(part, &call)
+    } else if call.channels.isEmpty, isExpected(part) {
+      composeCaller(part, &call)
     } else if role(of: part, in: call) == .caller {
       composeCaller(part, &call)
     } else if isPostponed(part, call) {
@@ -19,6 +22,7 @@ extension CallComposer {
     } else {
       composeCallee(part, &call)
     }
+    if out.count > told { call.toldAt = now }
     conversations[part.callID] = call
     resolve(part.callID)
     for key in postponed.keys.sorted() {
@@ -88,6 +92,8 @@ extension CallComposer {
       facts.state = .ring
       facts.exten = target
     }
+    // Of a call that we asked for: who it is for is called when he has picked up.
+    if part.status == .ringing { return }
     if part.status == .connected { bringUp(index, &call) }
     switch part.partyKind {
     case .queue: queue(part.partyDN, index, &call)
@@ -105,6 +111,7 @@ extension CallComposer {
           of: &call)
       }
       let index = call.index(of: part.key) ?? index
+      if isLine, call.index(ofLine: "\(name)/\(target)") == nil { forwardBeyond(part, to: target, index, &call) }
       let line = ensureLine(name, target, .callee, &call)
       dial(line, from: index, isLine ? "\(target)@trunk.\(part.partyDN)" : target, &call)
       ring(line, &call)

@@ -13,16 +13,31 @@ extension CallComposer {
     case .voicemail, .ivr, .conference, .specialMenu:
       guard part.status == .connected else { return }
       bringUp(caller, &call)
-      run(kinds[part.key.dn] ?? .unknown, part.key.dn, caller, &call)
+      take(part, kinds[part.key.dn] ?? .unknown, part.key.dn, caller, &call)
     default: break
     }
   }
 
   mutating func serveCaller(_ part: Participant, _ index: Int, _ call: inout Conversation) {
-    let lastRung = call.channels.last { $0.role == .callee }?.key?.dn
-    let mailbox = part.onBehalfOfKind == .person ? part.onBehalfOf : lastRung
-    let id = part.partyKind == .voicemail || mailbox != nil ? mailbox ?? part.partyDN : part.partyDN
-    run(part.partyKind == .specialMenu && mailbox != nil ? .voicemail : part.partyKind, id, index, &call)
+    take(part, part.partyKind, part.partyDN, index, &call)
+  }
+
+  /// A special menu that has a caller who wanted somebody is that one's mailbox.
+  private mutating func take(
+    _ part: Participant, _ kind: PartyKind, _ dn: String, _ index: Int, _ call: inout Conversation
+  ) {
+    guard kind == .voicemail || kind == .specialMenu else { return run(kind, dn, index, &call) }
+    let mailbox = part.onBehalfOfKind == .person ? part.onBehalfOf : wanted(in: call)
+    if kind == .specialMenu, mailbox == nil { return run(kind, dn, index, &call) }
+    run(.voicemail, mailbox ?? dn, index, &call)
+  }
+
+  /// Whoever was rung last, or dialled and not rung.
+  private func wanted(in call: Conversation) -> String? {
+    if let rung = (call.former + call.channels).last(where: { $0.role == .callee && $0.key != nil }) {
+      return rung.key?.dn
+    }
+    return call.caller.map { call.channels[$0].facts.exten }.flatMap { kinds[$0] == .person ? $0 : nil }
   }
 
   /// A machine has the caller. Those who were rung before it are done with.
@@ -39,7 +54,7 @@ extension CallComposer {
     facts.exten = id
     tell(.applicationFound(facts, name: kind.application, data: id))
     for other in rung {
-      tell(.hungUp(other.facts, cause: 19), at: other.goneAt)
+      tell(.hungUp(other.facts, cause: 19))
       noteEnd(of: other, in: call)
     }
   }

@@ -12,20 +12,22 @@ package struct CallComposer: Sendable {
   var conversations: [Int: Conversation] = [:]
   var kinds: [String: PartyKind] = [:]
   var epoch: String
-  private var highestCall = 0
-  private var out: [Observation] = []
+  var run = IdentityWatch()
+  private(set) var out: [Observation] = []
   var now = Timestamp(microseconds: 0)
   var moment = Moment(nanoseconds: 0)
   var isInferring = false
   /// How often a participant's channel was told to end while its call goes on.
   var ended: [Participant.Key: (count: Int, call: Int)] = [:]
+  /// Whom we asked the PBX to call for: his own telephone may ring before anybody's, and he is the caller all the same.
+  private var expected: [String: Moment] = [:]
   /// Who was called by somebody who may be seen and was not yet: since when.
   var postponed: [Participant.Key: Moment] = [:]
 
   /// Why somebody left while the caller is still there shows a little later: an answer elsewhere, a transfer.
   static let patience: Duration = .milliseconds(250)
   /// An outside caller whom nobody is rung for may be on the way to somebody else.
-  static let linePatience: Duration = .milliseconds(2200)
+  static let linePatience: Duration = .milliseconds(1600)
   /// Between the agents that a queue tries one after the other, where the queue itself may not be seen.
   static let wavePatience: Duration = .seconds(8)
 
@@ -62,7 +64,7 @@ package struct CallComposer: Sendable {
   ) -> [Observation] {
     begin(time, moment)
     self.kinds = kinds
-    if isFirst { noticeRestart(all) }
+    if isFirst, run.isAnother(all, than: parts, conversations) { beginAnew() }
     tell(.inferring(true))
     isInferring = true
     // Who came is taken first: a call whose people all changed unseen is still one call.
@@ -70,14 +72,14 @@ package struct CallComposer: Sendable {
     let fresh = all.filter { parts[$0.key] == nil }
     for part in fresh {
       parts[part.key] = part
-      highestCall = max(highestCall, part.callID)
+      run.note(part)
     }
     for part in fresh { compose(part) }
     for part in all { take(part) }
     composePostponed(after: .zero)
     let present = Set(all.map(\.key))
     for key in parts.keys.sorted() where !present.contains(key) { remove(key) }
-    settle(all: isFirst)
+    settle()
     if isFirst { listAll() }
     isInferring = false
     tell(.inferring(false))
@@ -88,7 +90,7 @@ package struct CallComposer: Sendable {
   /// Tells what has waited long enough. Called a few times a second.
   package mutating func tick(time: Timestamp, at moment: Moment) -> [Observation] {
     begin(time, moment)
-    settle(all: false)
+    settle()
     return takeOut()
   }
 
@@ -103,22 +105,30 @@ package struct CallComposer: Sendable {
     out.append(Observation(at: time ?? now, fact))
   }
 
+  // MARK: Commanded
+
+  /// The next call in which this DN shows first is one that it makes.
+  package mutating func expect(callerOn dn: String, until end: Moment) { expected[dn] = end }
+
+  mutating func isExpected(_ part: Participant) -> Bool {
+    guard let end = expected[part.key.dn], part.status == .ringing else { return false }
+    expected[part.key.dn] = nil
+    return moment < end
+  }
+
   // MARK: The link
 
-  /// Ids that begin again below those that were, with nobody of before among them: the PBX restarted.
-  private mutating func noticeRestart(_ all: [Participant]) {
-    let isKnown = all.contains { parts[$0.key]?.callID == $0.callID }
-    guard !parts.isEmpty || highestCall > 0, !isKnown, let highest = all.map(\.callID).max(), highest < highestCall
-    else { return }
+  private mutating func beginAnew() {
     epoch = String(now.milliseconds)
-    (parts, conversations, highestCall) = ([:], [:], 0)
+    (parts, conversations, run) = ([:], [:], IdentityWatch())
     tell(.epoch(epoch))
   }
 
+  /// Those whose end is not told yet are still there for the normaliser.
   private mutating func listAll() {
     for id in conversations.keys.sorted() {
       guard let conversation = conversations[id] else { continue }
-      for channel in conversation.channels where channel.goneAt == nil {
+      for channel in conversation.channels {
         tell(
           .snapshotChannel(
             channel.facts, dialled: "", application: "", data: "",
@@ -131,8 +141,8 @@ package struct CallComposer: Sendable {
   // MARK: Parts
 
   mutating func take(_ part: Participant) {
+    if parts[part.key] == nil { run.note(part) }
     let before = parts.updateValue(part, forKey: part.key)
-    highestCall = max(highestCall, part.callID)
     if let before, before != part {
       if isAnother(part, before) {
         parts[part.key] = before
@@ -159,8 +169,7 @@ package struct CallComposer: Sendable {
       conversations[part.callID] = conversation
       return serviceGone(part)
     }
-    conversation.channels[index].goneAt = now
-    conversation.channels[index].goneMoment = moment
+    conversation.channels[index].goes(at: now, moment, isUnseen: isInferring)
     conversations[part.callID] = conversation
     resolve(part.callID, isCertain: isCertain)
   }

@@ -19,8 +19,16 @@ struct Conversation: Sendable {
     /// Gone, and since when: told once it is known why, or that nothing follows.
     var goneAt: Timestamp?
     var goneMoment: Moment?
+    /// A snapshot showed that it was gone; nobody saw it go.
+    var isUnseen = false
 
     var isUp: Bool { facts.state == .up }
+
+    mutating func goes(at time: Timestamp, _ moment: Moment, isUnseen: Bool) {
+      (goneAt, goneMoment, self.isUnseen) = (time, moment, isUnseen)
+    }
+
+    mutating func returns() { (goneAt, goneMoment, isUnseen) = (nil, nil, false) }
   }
 
   let id: Int
@@ -36,7 +44,9 @@ struct Conversation: Sendable {
   var forwarded: Set<String> = []
   var service: String?
   /// Participants that are gone, newest last: somebody may turn out to have been handed over by one.
-  private(set) var former: [(dn: String, facts: ChannelFacts)] = []
+  private(set) var former: [Channel] = []
+  /// When something was last told of it: what is told later is not told as of before.
+  var toldAt: Timestamp?
 
   init(id: Int, group: String) { (self.id, self.group) = (id, group) }
 
@@ -44,19 +54,26 @@ struct Conversation: Sendable {
   var isUnsettled: Bool { unservedSince != nil && !wasDequeued || channels.contains { $0.goneMoment != nil } }
 
   mutating func remember(_ channel: Channel) {
-    guard let dn = channel.key?.dn else { return }
-    former.append((dn, channel.facts))
+    guard channel.key != nil else { return }
+    former.append(channel)
     if former.count > 8 { former.removeFirst() }
   }
 
   /// Every participant that is or was here.
   var everybody: [(dn: String, facts: ChannelFacts)] {
-    former + channels.compactMap { channel in channel.key.map { ($0.dn, channel.facts) } }
+    (former + channels).compactMap { channel in channel.key.map { ($0.dn, channel.facts) } }
+  }
+
+  /// The last telephone of this DN that was called, there or gone.
+  func called(_ dn: String, where isMeant: (Channel) -> Bool) -> Channel? {
+    (former + channels).last { $0.key?.dn == dn && isMeant($0) }
   }
 
   var bridge: BridgeFacts { BridgeFacts(id: group, kind: .talk) }
 
   func index(of key: Participant.Key) -> Int? { channels.firstIndex { $0.key == key } }
+
+  func index(of channel: Channel) -> Int? { channels.firstIndex { $0.facts.id == channel.facts.id } }
 
   func index(ofLine number: String) -> Int? {
     channels.firstIndex { $0.key == nil && $0.facts.id.hasSuffix("/" + number) }

@@ -23,6 +23,7 @@ package final class ThreeCXCommands {
   package func originate(_ request: OriginateRequest) async throws(CommandRefusal) -> CallID {
     if source.isListOnly { return try await makeByXAPI(request) }
     let seconds = max(1, request.timeout.nanoseconds / 1_000_000_000)
+    source.expect(callerOn: request.from)
     let answer = try await act("/callcontrol/\(request.from.percentEncoded)/makecall", or: Self.noExtension) {
       json in
       json.field("destination", request.to)

@@ -334,6 +334,9 @@ package final class ThreeCXSource: PBXSource {
   /// The normaliser's name for a call of the PBX.
   func group(_ callID: Int) -> String { composer.group(callID) }
 
+  /// We are about to ask the PBX for a call by this extension.
+  func expect(callerOn dn: String) { composer.expect(callerOn: dn, until: Moment.now() + .seconds(60)) }
+
   /// Tells what we are about to do to a call, so that what follows is not taken for somebody's own doing.
   func announce(_ fact: Observation.Fact) { outlet.observe([Observation(at: Timestamp.now(), fact)]) }
 }

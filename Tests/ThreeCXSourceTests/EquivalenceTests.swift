@@ -33,6 +33,7 @@ import Testing
     Pair(recording: "attended-transfer-refer", story: { .attendedTransferInside }),
     Pair(
       recording: "outbound-answered", story: { .outboundCall }, names: ["915550199": "15550199"], outside: "15550199"),
+    Pair(recording: "forward-after-ringing", story: { .forwarded }),
   ]
 
   @Test(arguments: pairs) @LoopActor func bothTellTheSame(_ pair: Pair) throws {

@@ -74,10 +74,13 @@ package struct Participant: Hashable, Sendable {
   /// - Parameter dn: whose list it was in, where it does not say so itself.
   package init?(_ json: JSONValue, dn: String) {
     func text(_ name: String) -> String { json[name]?.string ?? "" }
-    guard let id = json["id"]?.int.flatMap({ Int(exactly: $0) }) else { return nil }
+    func number(_ name: String) -> Int? {
+      json[name]?.int.flatMap { Int(exactly: $0) } ?? json[name]?.string.flatMap { Int($0) }
+    }
+    guard let id = number("id") else { return nil }
     // One that names no call is a call by itself.
     let (status, callID) = (
-      Self.status(text("status")), json["callid"]?.int.flatMap { Int(exactly: $0) } ?? -1 - abs(id % 1_000_000_000)
+      Self.status(text("status")), number("callid") ?? -1 - abs(id % 1_000_000_000)
     )
     let own = text("dn")
     key = Key(dn: own.isEmpty ? dn : own, id: id)
