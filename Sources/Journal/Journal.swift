@@ -120,10 +120,15 @@ package final class Journal {
     self.oldest = oldest
     if let last = entries.last { head = last.position }
     checkpointSoon(after: entries.count)
+    // The disk works on what came meanwhile while subscribers are told of this.
+    commitNext()
     let byID = done.contains { $0.done != nil } ? Dictionary(uniqueKeysWithValues: entries.map { ($0.id, $0) }) : [:]
     if !entries.isEmpty { onCommit(entries) }
     for part in done { part.done?(.success(part.entries.compactMap { byID[$0.id] })) }
     if !isWritable || lost > 0 { recovered() }
+  }
+
+  private func commitNext() {
     guard !waiting.isEmpty, !isCommitting else { return }
     isCommitting = true
     commit()
@@ -150,6 +155,7 @@ package final class Journal {
     if isWritable { onWritable(false, error.description) }
     isWritable = false
     LoopActor.loop.after(.seconds(1)) { [self] in
+      // Nothing at all is written as well: it shows whether writing works again.
       guard !isCommitting else { return }
       isCommitting = true
       commit()
