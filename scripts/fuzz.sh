@@ -33,8 +33,8 @@ build websocket Sources/WebSocket/FrameCodec.swift
 build ami "${basics[@]}" "${meaning[@]}" Sources/AsteriskSource/Wire/AMIDecoder.swift \
   Sources/AsteriskSource/Wire/AMIObservation.swift Sources/AsteriskSource/Wire/AMIEvent.swift
 build threecx "${basics[@]}" "${meaning[@]}" Sources/Basics/Moment.swift Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift \
-  Sources/ThreeCXSource/{CallControlSession,Conversation}.swift Sources/ThreeCXSource/CallComposer*.swift \
-  Sources/ThreeCXSource/Wire/{Participant,CallControlFrame}.swift Sources/ThreeCXSource/Database/PhoneSystemINI.swift
+  Sources/ThreeCXSource/{CallControlSession,Conversation,IdentityWatch}.swift Sources/ThreeCXSource/CallComposer*.swift \
+  Sources/ThreeCXSource/Wire/{Participant,CallControlFrame,ActiveCallRow}.swift Sources/ThreeCXSource/Database/PhoneSystemINI.swift
 build ini "${basics[@]}" Sources/Config/INIDocument.swift
 build cloudevents "${basics[@]}" Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift Sources/CloudEvents/*.swift
 

@@ -7,7 +7,7 @@ package import CallModel
 
 package struct ActiveCallsBoard: Sendable {
   private struct Row: Sendable {
-    var call: XAPI.ActiveCall
+    var call: ActiveCallRow
     var caller: ChannelFacts
     var callee: ChannelFacts?
     var isTalking = false
@@ -28,7 +28,7 @@ package struct ActiveCallsBoard: Sendable {
   ///   - kinds: what numbers are, as far as it is known: talking to a queue is waiting in it.
   ///   - isFirst: what is listed was there before us.
   package mutating func apply(
-    _ calls: [XAPI.ActiveCall], kinds: [String: PartyKind], isFirst: Bool, time: Timestamp
+    _ calls: [ActiveCallRow], kinds: [String: PartyKind], isFirst: Bool, time: Timestamp
   ) -> [Observation] {
     (now, self.kinds) = (time, kinds)
     if isFirst { tell(.inferring(true)) }
@@ -48,7 +48,7 @@ package struct ActiveCallsBoard: Sendable {
 
   // MARK: Rows
 
-  private mutating func take(_ call: XAPI.ActiveCall) {
+  private mutating func take(_ call: ActiveCallRow) {
     var row = rows[call.id] ?? begin(call)
     let callee = party(call.callee)
     let isTalking = ["talking", "connected"].contains(call.status.asciiLowercased)
@@ -64,7 +64,7 @@ package struct ActiveCallsBoard: Sendable {
     rows[call.id] = row
   }
 
-  private mutating func begin(_ call: XAPI.ActiveCall) -> Row {
+  private mutating func begin(_ call: ActiveCallRow) -> Row {
     var facts = facts(call.id, party(call.caller), "caller")
     facts.state = .ring
     facts.exten = party(call.callee).number

@@ -7,7 +7,7 @@ extension CallComposer {
   mutating func composeCallee(_ part: Participant, _ call: inout Conversation) {
     if call.index(of: part.key) == nil {
       let from = callerLine(of: part, &call)
-      announce(part, from, &call)
+      announce(part, from.map { call.channels[$0].facts }, &call)
     }
     let caller = callerLine(of: part, &call)
     let isNew = call.index(of: part.key) == nil

@@ -7,6 +7,7 @@ extension CallComposer {
   /// Tells of those that are gone as far as it is known why.
   mutating func resolve(_ id: Int, isCertain: Bool = false) {
     guard var call = conversations[id] else { return }
+    loseMoved(&call)
     loseLines(&call)
     abandonIfLeft(&call)
     endCalled(&call, isForced: isCertain)
@@ -29,12 +30,14 @@ extension CallComposer {
   }
 
   /// Between two agents of a queue that may not be seen, nobody is there, and the caller is.
-  private func isWave(_ call: Conversation) -> Bool { call.queue != nil && !call.wasDequeued && !call.isQueueSeen }
+  func isWave(_ call: Conversation) -> Bool { call.queue != nil && !call.wasDequeued && !call.isQueueSeen }
 
   /// A line that nobody speaks of any more, and not for long.
   private func isWaitedFor(_ channel: Conversation.Channel, in call: Conversation) -> Bool {
     guard channel.key == nil, channel.role == .caller, let since = channel.goneMoment else { return false }
-    return moment - since < (isWave(call) ? Self.wavePatience : Self.linePatience)
+    let isWave = isWave(call)
+    let last = isWave ? call.confirmedAt.map { max($0, since) } ?? since : since
+    return moment - last < (isWave ? Self.wavePatience : Self.linePatience)
   }
 
   /// A queue whose participant was seen and is gone, with nobody left: the caller gave up before the agents stopped.
@@ -62,6 +65,14 @@ extension CallComposer {
     if channel.isUp { return (channel, "ANSWER", 16) }
     if isAnswered { return (channel, "CANCEL", 26) }
     return isCallerGone ? (channel, "CANCEL", 16) : (channel, "NOANSWER", 19)
+  }
+
+  /// Whoever is counted to another call, or to none, has left this one.
+  private mutating func loseMoved(_ call: inout Conversation) {
+    for index in call.channels.indices where call.channels[index].goneAt == nil {
+      guard let key = call.channels[index].key, parts[key]?.callID != call.id else { continue }
+      call.channels[index].goes(at: now, moment, isUnseen: isInferring)
+    }
   }
 
   /// Lines that only others spoke of go with them.
@@ -139,6 +150,10 @@ extension CallComposer {
   mutating func settle() {
     composePostponed(after: Self.patience)
     if !ended.isEmpty { ended = ended.filter { conversations[$0.value.call] != nil } }
-    for id in conversations.keys.sorted() where conversations[id]?.isUnsettled == true { resolve(id) }
+    // A call without participants is unsettled too, however it lost them.
+    let alive = Set(parts.values.map(\.callID))
+    for (id, call) in conversations.sorted(by: { $0.key < $1.key }) where call.isUnsettled || !alive.contains(id) {
+      resolve(id)
+    }
   }
 }

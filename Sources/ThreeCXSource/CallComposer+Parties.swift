@@ -110,8 +110,11 @@ extension CallComposer {
           call.channels.filter { $0.role == .callee && $0.key == nil }.map { ($0, $0.isUp ? "ANSWER" : "CANCEL", 16) },
           of: &call)
       }
-      let index = call.index(of: part.key) ?? index
-      if isLine, call.index(ofLine: "\(name)/\(target)") == nil { forwardBeyond(part, to: target, index, &call) }
+      if isLine, call.index(ofLine: "\(name)/\(target)") == nil, let caller = call.index(of: part.key) {
+        forwardBeyond(part, to: target, call.channels[caller].facts, &call)
+      }
+      // Taken anew: others may have left the list.
+      guard let index = call.index(of: part.key) else { return }
       let line = ensureLine(name, target, .callee, &call)
       dial(line, from: index, isLine ? "\(target)@trunk.\(part.partyDN)" : target, &call)
       ring(line, &call)

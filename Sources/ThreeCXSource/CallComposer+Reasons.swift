@@ -5,7 +5,7 @@ internal import CallModel
 
 extension CallComposer {
   /// Says why this telephone is tried, where another one was before.
-  mutating func announce(_ part: Participant, _ caller: Int?, _ call: inout Conversation) {
+  mutating func announce(_ part: Participant, _ caller: ChannelFacts?, _ call: inout Conversation) {
     if part.onBehalfOfKind == .person, part.onBehalfOf != part.key.dn {
       forward(by: part.onBehalfOf, to: part.key.dn, caller, &call)
     }
@@ -15,13 +15,12 @@ extension CallComposer {
   // MARK: Forwarded
 
   /// By a telephone that rings, that rang, or that never was a participant.
-  private mutating func forward(by dn: String, to target: String, _ caller: Int?, _ call: inout Conversation) {
+  private mutating func forward(by dn: String, to target: String, _ caller: ChannelFacts?, _ call: inout Conversation) {
     let rung = call.called(dn) { $0.role == .callee && !$0.isUp }
     let isUnseen = caller != nil && !call.everybody.contains { $0.dn == dn }
     guard rung != nil || isUnseen, call.forwarded.insert("\(dn)>\(target)").inserted else { return }
-    let from = caller.map { call.channels[$0].facts }
-    guard let rung else { return forwardUnseen(by: dn, to: target, from, call) }
-    tell(.dialEnded(from: from, to: rung.facts, status: "FORWARDED", forward: target))
+    guard let rung else { return forwardUnseen(by: dn, to: target, caller, call) }
+    tell(.dialEnded(from: caller, to: rung.facts, status: "FORWARDED", forward: target))
     call.toldAt = now
     if call.index(of: rung) != nil { takeOut([(rung, "FORWARDED", 16)], of: &call) }
   }
@@ -35,7 +34,7 @@ extension CallComposer {
   }
 
   /// The caller, whom nobody has answered, speaks of a number beyond the PBX where a telephone rang before.
-  mutating func forwardBeyond(_ part: Participant, to number: String, _ caller: Int, _ call: inout Conversation) {
+  mutating func forwardBeyond(_ part: Participant, to number: String, _ caller: ChannelFacts, _ call: inout Conversation) {
     let all = call.former + call.channels
     guard !all.contains(where: { $0.role == .callee && $0.isUp }) else { return }
     let rung = all.last { channel in
@@ -59,7 +58,7 @@ extension CallComposer {
   }
 
   private mutating func handOver(
-    by referrer: Conversation.Channel, to part: Participant, _ caller: Int?, _ call: inout Conversation
+    by referrer: Conversation.Channel, to part: Participant, _ caller: ChannelFacts?, _ call: inout Conversation
   ) {
     let dn = referrer.key?.dn ?? ""
     guard call.forwarded.insert("\(dn)>>\(part.key.dn)").inserted else { return }
@@ -72,9 +71,9 @@ extension CallComposer {
       tell(.blindTransfer(from: referrer.facts, transferee: other?.facts, to: part.key.dn, succeeded: true))
     }
     call.toldAt = now
-    if let caller, call.channels[caller].goneAt == nil, call.channels[caller].isBridged {
-      tell(.bridgeLeft(call.channels[caller].facts, call.bridge))
-      call.channels[caller].isBridged = false
+    if let index = call.channels.firstIndex(where: { $0.facts.id == caller?.id && $0.goneAt == nil && $0.isBridged }) {
+      tell(.bridgeLeft(call.channels[index].facts, call.bridge))
+      call.channels[index].isBridged = false
     }
     if referrer.goneAt != nil, call.index(of: referrer) != nil { takeOut([(referrer, "ANSWER", 16)], of: &call) }
   }

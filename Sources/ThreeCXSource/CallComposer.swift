@@ -94,9 +94,9 @@ package struct CallComposer: Sendable {
     return takeOut()
   }
 
-  private mutating func begin(_ time: Timestamp, _ moment: Moment) { (now, self.moment) = (time, moment) }
+  mutating func begin(_ time: Timestamp, _ moment: Moment) { (now, self.moment) = (time, moment) }
 
-  private mutating func takeOut() -> [Observation] {
+  mutating func takeOut() -> [Observation] {
     defer { out = [] }
     return out
   }

@@ -45,6 +45,9 @@ struct Conversation: Sendable {
   var service: String?
   /// Participants that are gone, newest last: somebody may turn out to have been handed over by one.
   private(set) var former: [Channel] = []
+  /// When the list of active calls last showed that it goes on, and how often it has been missing there since.
+  var confirmedAt: Moment?
+  var timesMissing = 0
   /// When something was last told of it: what is told later is not told as of before.
   var toldAt: Timestamp?
 

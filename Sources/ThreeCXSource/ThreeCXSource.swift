@@ -36,6 +36,7 @@ package final class ThreeCXSource: PBXSource {
   private var snapshotFailures = 0
   /// In use while Call Control is not allowed.
   private var list: ActiveCallsReader?
+  private var nextAsking = Moment.now()
   private let frameCount: Metric
   private let snapshotCount: Metric
   private let fetchCount: Metric
@@ -221,7 +222,24 @@ package final class ThreeCXSource: PBXSource {
       if let socket { keepAlive(socket, now) }
       if socket != nil { perform(session.tick(at: now)) }
       observe(composer.tick(time: Timestamp.now(), at: now))
+      if composer.wantsList { askForWaiting(at: now) }
       tick()
+    }
+  }
+
+  /// Every two seconds while somebody waits where Call Control shows nobody; not for long where the list is refused.
+  private func askForWaiting(at now: Moment) {
+    guard isUp, list == nil, now >= nextAsking else { return }
+    nextAsking = now + .seconds(2)
+    LoopActor.begin { [self] in
+      // One bounded request.
+      do throws(ThreeCXFault) {
+        let calls = try await XAPI(client).activeCalls()
+        guard isUp, !isStopped else { return }
+        observe(composer.listed(calls, time: Timestamp.now(), at: Moment.now()))
+      } catch {
+        if case .status = error { nextAsking = Moment.now() + .seconds(300) }
+      }
     }
   }
 

@@ -67,21 +67,8 @@ package struct XAPI {
     }
   }
 
-  package struct ActiveCall: Hashable, Sendable {
-    package let id: Int64
-    /// Display texts: the number stands before the first blank.
-    package let caller: String
-    package let callee: String
-    package let status: String
-  }
-
-  package func activeCalls() async throws(ThreeCXFault) -> [ActiveCall] {
-    try await all("ActiveCalls", "Id,Caller,Callee,Status").compactMap { json in
-      guard let id = json["Id"]?.int else { return nil }
-      return ActiveCall(
-        id: id, caller: json["Caller"]?.string ?? "", callee: json["Callee"]?.string ?? "",
-        status: json["Status"]?.string ?? "")
-    }
+  package func activeCalls() async throws(ThreeCXFault) -> [ActiveCallRow] {
+    try await all("ActiveCalls", "Id,Caller,Callee,Status").compactMap { ActiveCallRow($0) }
   }
 
   private static let pageSize = 100

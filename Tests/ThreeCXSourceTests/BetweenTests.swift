@@ -10,12 +10,14 @@ import Testing
   private let line = "Wexternalline"
   private let ext = "Wextension"
 
-  private func outside(_ dn: String, _ id: Int, _ status: String, behalf: String = "", referred: String = "")
+  private func outside(
+    _ dn: String, _ id: Int, _ status: String, behalf: String = "", behalfKind: String? = nil, referred: String = ""
+  )
     -> Participant?
   {
     ByHand.part(
       dn, id, status, 1, "10000", line, number: "+15550100", behalf: behalf,
-      behalfKind: behalf.isEmpty ? "None" : ext, referred: referred)
+      behalfKind: behalfKind ?? (behalf.isEmpty ? "None" : ext), referred: referred)
   }
 
   /// 101 talks with somebody outside.
@@ -131,6 +133,44 @@ import Testing
     hand.set(ByHand.part("102", 2, "Connected", 1, "101", ext))
     hand.run(1)
     #expect(hand.told.last == "call.leg.answered extension:102 callee [101 102 extension:102 - -]", "\(hand.told)")
+  }
+
+  // MARK: A queue that may not be seen
+
+  /// 101 rang for the queue and stopped; nobody else does yet.
+  private func waiting() -> ByHand {
+    var hand = ByHand(queueSeen: false)
+    hand.set(outside("101", 1, "Ringing", behalf: "800", behalfKind: "Wqueue"))
+    hand.run(2)
+    hand.gone("101", 1)
+    return hand
+  }
+
+  @Test func whoStandsInTheListOfCallsWaitsOn() {
+    var hand = waiting()
+    let row = ActiveCallRow(id: 77, caller: "10000 provider (+15550100)", callee: "800 Queue", status: "Talking")
+    for _ in 0..<10 {
+      hand.run(2)
+      #expect(hand.composer.wantsList)
+      hand.list([row])
+    }
+    #expect(ends(hand) == 0)
+    hand.set(outside("102", 2, "Ringing", behalf: "800", behalfKind: "Wqueue"))
+    hand.set(outside("102", 2, "Connected", behalf: "800", behalfKind: "Wqueue"))
+    hand.run(1)
+    #expect(!hand.composer.wantsList)
+    #expect(
+      hand.told.last == "call.leg.answered extension:102 agent [+15550100 800 extension:102 800 -]", "\(hand.told)")
+  }
+
+  @Test func whoIsMissingInItTwiceHasGivenUp() {
+    var hand = waiting()
+    hand.run(2)
+    hand.list([])
+    #expect(ends(hand) == 0)
+    hand.run(2)
+    hand.list([])
+    #expect(hand.told.last == "call.ended [+15550100 800 - 800 abandoned]", "\(hand.told)")
   }
 
   // MARK: Restarts

@@ -55,6 +55,8 @@ struct ByHand {
     let parts = parts.compactMap(\.self)
     observe(composer.floor(parts.sorted { $0.key < $1.key }, kinds: kinds, isFirst: first, time: stamp, at: moment))
   }
+  mutating func list(_ calls: [ActiveCallRow]) { observe(composer.listed(calls, time: stamp, at: moment)) }
+
   /// The link goes, and comes back to this.
   mutating func reconnect(to parts: [Participant?]) {
     for fact in [.linkDown(reason: "test"), .linkUp(epoch: nil)] as [Observation.Fact] {

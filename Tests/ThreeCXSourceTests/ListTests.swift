@@ -11,7 +11,7 @@ import Testing
 @Suite struct ListTests {
   private let kinds: [String: PartyKind] = ["800": .queue, "850": .ivr, "1003": .person]
 
-  private func told(_ readings: [[XAPI.ActiveCall]]) -> [String] {
+  private func told(_ readings: [[ActiveCallRow]]) -> [String] {
     var list = ActiveCallsBoard(epoch: "1")
     var board = Switchboard(source: "test")
     var time = Timestamp(microseconds: 1_800_000_000_000_000)
@@ -26,8 +26,8 @@ import Testing
     return events.map(Floor.line)
   }
 
-  private func row(_ caller: String, _ callee: String, _ status: String) -> XAPI.ActiveCall {
-    XAPI.ActiveCall(id: 7, caller: caller, callee: callee, status: status)
+  private func row(_ caller: String, _ callee: String, _ status: String) -> ActiveCallRow {
+    ActiveCallRow(id: 7, caller: caller, callee: callee, status: status)
   }
 
   @Test func aCallRingsTalksAndEnds() {
