@@ -34,7 +34,9 @@ extension CallComposer {
   }
 
   /// The caller, whom nobody has answered, speaks of a number beyond the PBX where a telephone rang before.
-  mutating func forwardBeyond(_ part: Participant, to number: String, _ caller: ChannelFacts, _ call: inout Conversation) {
+  mutating func forwardBeyond(
+    _ part: Participant, to number: String, _ caller: ChannelFacts, _ call: inout Conversation
+  ) {
     let all = call.former + call.channels
     guard !all.contains(where: { $0.role == .callee && $0.isUp }) else { return }
     let rung = all.last { channel in
