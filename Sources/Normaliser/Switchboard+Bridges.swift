@@ -22,7 +22,10 @@ extension Switchboard {
     switch bridge.kind {
     case .talk: connect(facts.id)
     case .holding: parkIfPending(leg.call)
-    case .conference: if !leg.isLocal { taken(leg.call, by: Party(.conference, bridge.name)) }
+    case .conference:
+      guard !leg.isLocal else { break }
+      taken(leg.call, by: Party(.conference, bridge.name))
+      if liveLegs(of: leg.call).allSatisfy({ $0.isLocal || $0.bridge != nil }) { endBridgeHold(of: leg.call) }
     case .application: if !leg.isLocal { joinedApplication(leg) }
     }
   }
@@ -63,11 +66,15 @@ extension Switchboard {
     }
     for leg in called { answered(leg.id) }
     for leg in people where leg.connectedAt == nil { legs[leg.id]?.connectedAt = now }
-    if calls[key]?.isBridgeHeld == true {
-      calls[key]?.isBridgeHeld = false
-      emit(key, .resumed(by: nil, .bridge))
-    }
+    endBridgeHold(of: key)
     for leg in people { legs[leg.id]?.redirectedTo = nil }
+  }
+
+  /// Those who were taken out of the talk by command are in a bridge again.
+  private mutating func endBridgeHold(of key: Int) {
+    guard calls[key]?.isBridgeHeld == true else { return }
+    calls[key]?.isBridgeHeld = false
+    emit(key, .resumed(by: nil, .bridge))
   }
 
   private mutating func tellCommandedJoin(_ key: Int, _ people: [LegRecord]) {

@@ -86,6 +86,7 @@ extension CallComposer {
       } else if isCaller {
         // The outside caller is with somebody again.
         call.channels[index].returns()
+        call.timesMissing = 0
       }
     }
   }
