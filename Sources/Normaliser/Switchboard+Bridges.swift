@@ -167,7 +167,9 @@ extension Switchboard {
     record.call.endedAt = now
     record.call.mergedInto = survivor
     record.call.reason = "merged"
-    record.call.disposition = record.isStarted ? .answered : .cancelled
+    // A telephone that the PBX called by itself may have answered before it is known for whom.
+    let isTaken = record.isStarted || record.legIDs.contains { legs[$0]?.wasToldAnswered == true }
+    record.call.disposition = isTaken ? .answered : .cancelled
     if record.call.ringSeconds == nil { record.call.ringSeconds = ringSeconds(record, until: now) }
     record.call.talkSeconds = record.call.answeredAt.map { Self.rounded(now.seconds(since: $0)) } ?? 0
     calls[key] = record

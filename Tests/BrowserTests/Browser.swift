@@ -171,7 +171,7 @@ struct Page {
   /// Returns when the condition holds in the page.
   func until(_ condition: String) async throws {
     let script = """
-      new Promise((done) => { const end = Date.now() + 20000; const look = () => {
+      new Promise((done) => { const end = Date.now() + 90000; const look = () => {
         let holds = false; try { holds = \(condition); } catch {}
         if (holds) done(true); else if (Date.now() > end) done(document.body.innerText); else setTimeout(look, 30); }; look(); })
       """
