@@ -57,10 +57,12 @@ find_binary() {
 }
 
 libraries_missing() {
-  local package names name
+  local package names name known
+  # Read whole: a grep that ends early would end the writer with SIGPIPE, which counts as not found.
+  known="$(ldconfig -p)"
   while read -r package names; do
     for name in $names; do
-      [ -e "/lib64/$name" ] || ldconfig -p | grep -q "^[[:space:]]*$name " || { printf '%s ' "$package" && break; }
+      [ -e "/lib64/$name" ] || grep -q "^[[:space:]]*$name " <<< "$known" || { printf '%s ' "$package" && break; }
     done
   done < "$here/packaging/host-libraries.txt"
 }

@@ -11,7 +11,10 @@ if [ "${1:-}" != "build" ] && ! command -v initdb > /dev/null && ! compgen -G '/
 fi
 missing=()
 for package in "${wanted[@]}"; do
-  dpkg-query -W -f='${Status}' "$package" 2> /dev/null | grep -q 'ok installed' || missing+=("$package")
+  case "$(dpkg-query -W -f='${Status}' "$package" 2> /dev/null)" in
+    *'ok installed') ;;
+    *) missing+=("$package") ;;
+  esac
 done
 if [ -n "$only_name" ]; then
   echo "${missing[*]:-all there}"

@@ -107,8 +107,11 @@ package struct CallComposer: Sendable {
 
   // MARK: Commanded
 
-  /// The next call in which this DN shows first is one that it makes.
-  package mutating func expect(callerOn dn: String, until end: Moment) { expected[dn] = end }
+  /// The next call in which this DN shows first is one that it makes. Of more than 1000 at once the rest is not noted.
+  package mutating func expect(callerOn dn: String, until end: Moment) {
+    expected = expected.filter { $0.value > moment }
+    if expected.count < 1000 { expected[dn] = end }
+  }
 
   mutating func isExpected(_ part: Participant) -> Bool {
     guard let end = expected[part.key.dn], part.status == .ringing else { return false }

@@ -66,6 +66,8 @@ import Testing
     let receiver = Receiver { $0.number == 5 ? .status(410) : .status(200) }
     let place = try stage.add("crm", to: receiver.port, more: ",\"concurrency\":1")
     #expect(receiver.wait { $0.count >= 5 })
+    // The request is counted before its answer is read.
+    try stage.await("crm") { $0["state"]?.string == "gone" }
     let health = Client.get(stage.agent.port, "/relay/health").body
     #expect(health.contains("destination-gone"))
     #expect(try stage.show("crm")["state"]?.string == "gone")

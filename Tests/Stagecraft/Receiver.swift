@@ -100,7 +100,7 @@ package final class Receiver: @unchecked Sendable {
     changed.withLock { _ = peers.insert(peer) }
     var buffer: [UInt8] = []
     while let request = read(peer, &buffer) {
-      if milliseconds > 0 { usleep(milliseconds * 1000) }
+      keepWaiting(peer)
       let answer = answer(request)
       changed.withLock {
         requests.append(request)
@@ -109,6 +109,13 @@ package final class Receiver: @unchecked Sendable {
       }
       guard reply(peer, answer) else { return }
     }
+  }
+
+  /// Takes its time over the answer, unless the sender goes before.
+  private func keepWaiting(_ peer: Int32) {
+    guard milliseconds > 0 else { return }
+    var sender = pollfd(fd: peer, events: 0, revents: 0)
+    poll(&sender, 1, Int32(milliseconds))
   }
 
   private func read(_ peer: Int32, _ buffer: inout [UInt8]) -> Request? {

@@ -30,6 +30,16 @@ import Testing
     return hand
   }
 
+  /// 101 called 102, whose telephone rings no more.
+  private func rungInVain() -> ByHand {
+    var hand = ByHand()
+    hand.set(ByHand.part("101", 1, "Dialing", 1, "102", ext))
+    hand.set(ByHand.part("102", 2, "Ringing", 1, "101", ext))
+    hand.run(1)
+    hand.gone("102", 2)
+    return hand
+  }
+
   private func ends(_ hand: ByHand) -> Int { hand.events.count { $0.kind == .ended } }
 
   @Test(arguments: [false, true]) func aSnapshotThatSeesNobodyEndsNoCallThatGoesOn(isReconnect: Bool) {
@@ -67,11 +77,7 @@ import Testing
   }
 
   @Test func aForwardIsToldWhenItsTelephoneIsGoneAlready() {
-    var hand = ByHand()
-    hand.set(ByHand.part("101", 1, "Dialing", 1, "102", ext))
-    hand.set(ByHand.part("102", 2, "Ringing", 1, "101", ext))
-    hand.run(1)
-    hand.gone("102", 2)
+    var hand = rungInVain()
     hand.run(0.5)
     hand.set(ByHand.part("103", 3, "Ringing", 1, "101", ext, behalf: "102", behalfKind: ext))
     hand.run(1)
@@ -79,11 +85,7 @@ import Testing
   }
 
   @Test func aForwardBeyondThePBXIsOne() {
-    var hand = ByHand()
-    hand.set(ByHand.part("101", 1, "Dialing", 1, "102", ext))
-    hand.set(ByHand.part("102", 2, "Ringing", 1, "101", ext))
-    hand.run(1)
-    hand.gone("102", 2)
+    var hand = rungInVain()
     hand.set(ByHand.part("101", 1, "Dialing", 1, "10000", line, number: "+15550199"))
     hand.run(1)
     #expect(hand.told.contains("call.transferred forward 102>+15550199 [101 102 - - -]"))
