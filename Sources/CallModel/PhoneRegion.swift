@@ -43,15 +43,18 @@ package struct PhoneRegion: Sendable {
   /// `+` and digits, or nil when this is no full telephone number: an extension, a service code, a name.
   package func e164(_ raw: String) -> String? { Self.international(raw, in: self) }
 
+  /// What people put between digits.
+  private static let marks = Array("+-.() /".utf8)
+
   /// Without a region only what already begins with `+` is certain.
   package static func international(_ raw: String, in region: PhoneRegion?) -> String? {
-    let digits = raw.filter { $0.isASCII && $0.isNumber }
-    let marks = raw.filter { !($0.isASCII && $0.isNumber) }
-    guard marks.allSatisfy({ "+-.() /".contains($0) }) else { return nil }
+    func isDigit(_ byte: UInt8) -> Bool { 48...57 ~= byte }
+    guard raw.utf8.allSatisfy({ isDigit($0) || marks.contains($0) }) else { return nil }
+    let digits = String(decoding: raw.utf8.filter(isDigit), as: UTF8.self)
     if raw.trimmed.hasPrefix("+") {
       return (7...15).contains(digits.count) && !digits.hasPrefix("0") ? "+" + digits : nil
     }
-    guard let region, !marks.contains("+") else { return nil }
+    guard let region, !raw.utf8.contains(UInt8(ascii: "+")) else { return nil }
     for prefix in region.internationalPrefixes where digits.hasPrefix(prefix) {
       let rest = digits.dropFirst(prefix.count)
       return (8...15).contains(rest.count) ? "+" + rest : nil

@@ -66,12 +66,21 @@ struct LegRecord {
 
   /// `PJSIP/pstn-a-0000002a` is the endpoint `pstn-a`: only the last dash begins the serial number.
   var endpoint: String {
-    let resource = birth.name.drop { $0 != "/" }.dropFirst()
-    guard let dash = resource.lastIndex(of: "-") else { return String(resource) }
-    return String(resource[..<dash])
+    let name = birth.name
+    guard let slash = name.utf8.firstIndex(of: UInt8(ascii: "/")) else { return "" }
+    return String(name[name.utf8.index(after: slash)..<endOfDevice(from: slash)])
   }
 
-  var device: String { birth.name.prefix { $0 != "/" } + "/" + endpoint }
+  /// With its technology: `PJSIP/pstn-a`.
+  var device: String {
+    let name = birth.name
+    guard let slash = name.utf8.firstIndex(of: UInt8(ascii: "/")) else { return name + "/" }
+    return String(name[..<endOfDevice(from: slash)])
+  }
+
+  private func endOfDevice(from slash: String.Index) -> String.Index {
+    birth.name.utf8[slash...].lastIndex(of: UInt8(ascii: "-")) ?? birth.name.endIndex
+  }
 }
 
 struct CallRecord {

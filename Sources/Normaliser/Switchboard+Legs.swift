@@ -170,7 +170,9 @@ extension Switchboard {
 
   /// `15550199@pstn-a`, `pstn-a/sip:15550199@host`, `PJSIP/pstn-a/15550199`: the number that was sent to the line.
   static func numberDialledByTrunk(_ dialled: String, endpoint: String) -> String? {
-    guard dialled.contains("@") || dialled.contains("sip:") else { return nil }
+    guard dialled.utf8.contains(where: { $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: ":") }),
+      dialled.contains("@") || dialled.contains("sip:")
+    else { return nil }
     let address = dialled.firstRange(of: "sip:").map { dialled[$0.upperBound...] } ?? dialled[...]
     let number = address.prefix { $0 != "@" }.split(separator: "/").last.map(String.init) ?? ""
     return number.isEmpty || number == endpoint ? nil : number
