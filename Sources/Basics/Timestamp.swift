@@ -37,7 +37,8 @@ extension Timestamp: CustomStringConvertible {
     }
   }
 
-  private func write(into text: UnsafeMutableBufferPointer<UInt8>) {
+  /// The 24 characters of `description` at the beginning of `text`.
+  package func write(into text: UnsafeMutableBufferPointer<UInt8>) {
     let (days, rest) = milliseconds.flooredDivision(by: 86_400_000)
     let (year, month, day) = Self.civil(days: days)
     func put(_ value: Int64, _ width: Int, at start: Int) {

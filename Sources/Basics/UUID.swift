@@ -27,10 +27,16 @@ package struct UUID: Hashable, Comparable, Sendable {
   /// The sixteen bytes in network order.
   package var bytes: [UInt8] { withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { Array($0) } }
 
-  package init?(bytes: some Collection<UInt8>) {
+  /// Sixteen bytes in network order; nil for any other count. Read in place: a page of the journal holds hundreds.
+  package init?(bytes: UnsafeRawBufferPointer) {
     guard bytes.count == 16 else { return nil }
-    let halves = [bytes.prefix(8), bytes.dropFirst(8)].map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
-    self.init(high: halves[0], low: halves[1])
+    high = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
+    low = UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+  }
+
+  package init?(bytes: [UInt8]) {
+    guard let id = bytes.withUnsafeBytes({ UUID(bytes: $0) }) else { return nil }
+    self = id
   }
 
   /// Reads the 36-character form in either case. Nil for anything else.
@@ -53,17 +59,22 @@ package struct UUID: Hashable, Comparable, Sendable {
 extension UUID: CustomStringConvertible {
   package var description: String {
     String(unsafeUninitializedCapacity: 36) { text in
-      var at = 0
-      for index in 0..<32 {
-        if index == 8 || index == 12 || index == 16 || index == 20 {
-          text[at] = 45
-          at += 1
-        }
-        let half = index < 16 ? high : low
-        text[at] = Hex.digit(UInt8(truncatingIfNeeded: half >> UInt64(60 - 4 * (index & 15))) & 15)
+      write(into: text)
+      return 36
+    }
+  }
+
+  /// The 36 characters, in lower case, at the beginning of `text`.
+  package func write(into text: UnsafeMutableBufferPointer<UInt8>) {
+    var at = 0
+    for index in 0..<32 {
+      if index == 8 || index == 12 || index == 16 || index == 20 {
+        text[at] = 45
         at += 1
       }
-      return 36
+      let half = index < 16 ? high : low
+      text[at] = Hex.digit(UInt8(truncatingIfNeeded: half >> UInt64(60 - 4 * (index & 15))) & 15)
+      at += 1
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -185,6 +186,8 @@ ssize_t shim_writev(int fd, const struct iovec *parts, int count) {
 int shim_random(void *bytes, size_t size) { return getrandom(bytes, size, 0) == (ssize_t)size ? 0 : -EIO; }
 
 static _Thread_local int on_loop_thread;
+void shim_settle_malloc(void) { mallopt(M_MXFAST, 0); }
+
 void shim_mark_loop_thread(void) { on_loop_thread = 1; }
 int shim_on_loop_thread(void) { return on_loop_thread; }
 

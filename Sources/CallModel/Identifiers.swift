@@ -33,10 +33,4 @@ package struct Position: Hashable, Comparable, Sendable, CustomStringConvertible
   package static let start = Position(0)
   package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
   package var description: String { String(value) }
-
-  /// Twenty digits, so that text order is the order of positions: CloudEvents' `sequence`.
-  package var sequence: String {
-    let digits = String(value)
-    return String(repeating: "0", count: max(0, 20 - digits.count)) + digits
-  }
 }

@@ -56,10 +56,13 @@ package struct JournalEntry: Hashable, Sendable {
       json.field("id", id.uuid)
       json.field("source", source)
       json.field("type", type)
-      json.field("subject", callID.map { "call/\($0)" } ?? "link")
+      json.key("subject")
+      if let callID { json.value("call/", callID.uuid) } else { json.value("link") }
       json.field("time", occurredAt)
       json.field("datacontenttype", "application/json")
-      json.field("sequence", position.sequence)
+      // So many digits that text order is the order of positions (CloudEvents' sequence extension).
+      json.key("sequence")
+      json.value(position.value, digits: 20)
       json.field("tenant", tenant.uuid)
       json.key("data")
       json.object { json in

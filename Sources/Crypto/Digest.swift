@@ -15,16 +15,18 @@ package enum Digest {
   package static func md5(_ bytes: [UInt8]) -> [UInt8] { run(EVP_md5(), 16, bytes) }
 
   package static func hmacSHA256(_ bytes: [UInt8], key: Secret<[UInt8]>) -> [UInt8] {
-    hmac(EVP_sha256(), 32, bytes, key)
+    var out = [UInt8](repeating: 0, count: 32)
+    let key = key.reveal()
+    let done = sidetone_hmac_sha256(key, key.count, bytes, bytes.count, &out)
+    precondition(done == 1, "OpenSSL refused a digest it ships")
+    return out
   }
 
   /// For the codes of authenticator apps only (RFC 6238 §1.2).
-  package static func hmacSHA1(_ bytes: [UInt8], key: Secret<[UInt8]>) -> [UInt8] { hmac(EVP_sha1(), 20, bytes, key) }
-
-  private static func hmac(_ kind: OpaquePointer?, _ size: Int, _ bytes: [UInt8], _ key: Secret<[UInt8]>) -> [UInt8] {
-    var out = [UInt8](repeating: 0, count: size)
+  package static func hmacSHA1(_ bytes: [UInt8], key: Secret<[UInt8]>) -> [UInt8] {
+    var out = [UInt8](repeating: 0, count: 20)
     let key = key.reveal()
-    HMAC(kind, key, Int32(key.count), bytes, bytes.count, &out, nil)
+    HMAC(EVP_sha1(), key, Int32(key.count), bytes, bytes.count, &out, nil)
     return out
   }
 

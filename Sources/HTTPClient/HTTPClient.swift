@@ -141,7 +141,7 @@ package final class HTTPClient {
     // The peer closed a connection that nobody uses: libcurl finds out when it wants it again.
     if watched[socket]?.isIdle ?? true { return forget(socket) }
     var flags: Int32 = 0
-    if !events.isDisjoint(with: [.readable, .hungUp, .peerClosed]) { flags |= 1 }
+    if events.areReadable { flags |= 1 }
     if events.contains(.writable) { flags |= 2 }
     if events.contains(.failed) { flags |= 4 }
     act(socket, flags)

@@ -171,5 +171,5 @@ extension StoredKey {
     return UUID(high: halves.0, low: halves.1)
   }
 
-  var lookup: UUID { UUID(bytes: hash.prefix(16)) ?? id }
+  var lookup: UUID { UUID(bytes: Array(hash.prefix(16))) ?? id }
 }

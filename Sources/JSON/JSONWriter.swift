@@ -51,6 +51,30 @@ package struct JSONWriter: Sendable {
     needsComma = true
   }
 
+  package mutating func value(_ id: UUID) { quoted(count: 36) { id.write(into: $0) } }
+
+  /// - Parameter prefix: needs no escape.
+  package mutating func value(_ prefix: StaticString, _ id: UUID) {
+    let skip = prefix.utf8CodeUnitCount
+    quoted(count: skip + 36) { text in
+      prefix.withUTF8Buffer { _ = text.update(fromContentsOf: $0) }
+      id.write(into: UnsafeMutableBufferPointer(rebasing: text[skip...]))
+    }
+  }
+
+  /// A text of that many digits, with zeros before a shorter number.
+  package mutating func value(_ number: Int64, digits: Int) {
+    quoted(count: digits) { text in
+      var rest = number.magnitude
+      for index in text.indices.reversed() {
+        text[index] = UInt8(48 + rest % 10)
+        rest /= 10
+      }
+    }
+  }
+
+  package mutating func value(_ time: Timestamp) { quoted(count: 24) { time.write(into: $0) } }
+
   package mutating func value(_ number: some FixedWidthInteger) { literal(String(number)) }
 
   package mutating func value(_ flag: Bool) { literal(flag ? "true" : "false") }
@@ -61,7 +85,9 @@ package struct JSONWriter: Sendable {
   package mutating func null() { literal("null") }
 
   /// JSON text that is already whole: an object kept in the journal, say.
-  package mutating func raw(_ json: some Collection<UInt8>) {
+  package mutating func raw(_ json: [UInt8]) { raw(json[...]) }
+
+  package mutating func raw(_ json: ArraySlice<UInt8>) {
     separate()
     bytes.append(contentsOf: json)
     needsComma = true
@@ -76,6 +102,18 @@ package struct JSONWriter: Sendable {
   private mutating func literal(_ text: String) {
     separate()
     bytes.append(contentsOf: text.utf8)
+    needsComma = true
+  }
+
+  /// Characters that need no escape, written in place.
+  private mutating func quoted(count: Int, _ write: (UnsafeMutableBufferPointer<UInt8>) -> Void) {
+    separate()
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: count) { text in
+      write(text)
+      bytes.append(34)
+      bytes.append(contentsOf: text)
+      bytes.append(34)
+    }
     needsComma = true
   }
 
@@ -144,11 +182,11 @@ extension JSONWriter {
 
   package mutating func field(_ name: StaticString, _ time: Timestamp?) {
     key(name)
-    if let time { value(time.description) } else { null() }
+    if let time { value(time) } else { null() }
   }
 
   package mutating func field(_ name: StaticString, _ id: UUID?) {
     key(name)
-    if let id { value(id.description) } else { null() }
+    if let id { value(id) } else { null() }
   }
 }

@@ -150,7 +150,9 @@ extension JournalFile {
         case .text(let detail) = row[3]
       else { return nil }
       let ids = row[4].blob ?? []
-      let events = stride(from: 0, to: ids.count, by: 16).compactMap { UUID(bytes: ids[$0..<min($0 + 16, ids.count)]) }
+      let events = stride(from: 0, to: ids.count, by: 16).compactMap {
+        UUID(bytes: Array(ids[$0..<min($0 + 16, ids.count)]))
+      }
       return Loss(
         at: Timestamp(microseconds: at), reason: reason, count: Int(count), detail: detail, events: events)
     }

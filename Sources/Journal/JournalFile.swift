@@ -216,13 +216,13 @@ package final class JournalFile: @unchecked Sendable {
     statement.bind(values)
     var found: [JournalEntry] = []
     while try statement.step() {
-      guard let id = UUID(bytes: statement.blob(1)), let tenant = UUID(bytes: statement.blob(4)) else { continue }
+      guard let id = statement.uuid(1), let tenant = statement.uuid(4) else { continue }
       let isOfCall = !statement.isNull(6)
       found.append(
         JournalEntry(
           position: Position(statement.int(0)), id: EventID(id), type: statement.text(2), source: statement.text(3),
           tenant: TenantID(tenant), occurredAt: Timestamp(microseconds: statement.int(5)),
-          callID: isOfCall ? UUID(bytes: statement.blob(6)).map(CallID.init) : nil,
+          callID: isOfCall ? statement.uuid(6).map(CallID.init) : nil,
           call: isOfCall ? statement.blob(7) : nil, detail: statement.blob(8),
           storedAt: Timestamp(microseconds: statement.int(9))))
     }

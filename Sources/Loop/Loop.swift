@@ -50,6 +50,11 @@ package struct PollEvents: OptionSet, Sendable {
   package static let failed = PollEvents(rawValue: 0x008)
   package static let hungUp = PollEvents(rawValue: 0x010)
   package static let peerClosed = PollEvents(rawValue: 0x2000)
+
+  /// There is something to read, if only the end.
+  package var areReadable: Bool { rawValue & 0x2011 != 0 }
+  /// It is over: nothing can be written any more.
+  package var areLast: Bool { rawValue & 0x018 != 0 }
 }
 
 package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
@@ -114,6 +119,7 @@ package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   /// Runs the loop on the calling thread until `stop()`. Called once, from `main`.
   package func run() {
     shim_mark_loop_thread()
+    shim_settle_malloc()
     while !isStopped { LoopActor.assumeIsolated { turn() } }
   }
 

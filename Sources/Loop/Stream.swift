@@ -219,9 +219,9 @@ package final class Stream: Flushable {
   private func ready(_ events: PollEvents) {
     if isConnecting { return finishConnecting() }
     if isLingering { return discard() }
-    if !events.isDisjoint(with: [.readable, .peerClosed, .failed, .hungUp]), !isReadingPaused { readOnce() }
+    if events.areReadable || events.areLast, !isReadingPaused { readOnce() }
     if events.contains(.writable), !isClosed { flush() }
-    if isReadingPaused, !isClosed, !events.isDisjoint(with: [.failed, .hungUp]) { end(.closedByPeer) }
+    if isReadingPaused, !isClosed, events.areLast { end(.closedByPeer) }
   }
 
   private func finishConnecting() {

@@ -207,6 +207,12 @@ package final class Statement {
     return Array(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
   }
 
+  /// Nil where the column holds none.
+  package func uuid(_ column: Int32) -> UUID? {
+    let start = sqlite3_column_blob(handle, column)
+    return UUID(bytes: UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
+  }
+
   package var row: [SQLValue] {
     (0..<sqlite3_column_count(handle)).map { column in
       switch sqlite3_column_type(handle, column) {

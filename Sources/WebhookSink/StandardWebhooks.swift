@@ -20,8 +20,26 @@ package enum StandardWebhooks {
   /// The value of `webhook-signature`: one signature a key, in the order given.
   /// - Parameter timestamp: of this attempt, in Unix seconds.
   package static func sign(id: String, timestamp: Int64, body: [UInt8], keys: [Key]) -> String {
-    let signed = Array("\(id).\(timestamp).".utf8) + body
-    return keys.map { "v1," + Base64.encode(Digest.hmacSHA256(signed, key: $0)) }.joined(separator: " ")
+    let signed = content(id, String(timestamp), body)
+    var text = ""
+    text.reserveCapacity(keys.count * 48)
+    for key in keys {
+      if !text.isEmpty { text += " " }
+      text += "v1,"
+      text += Base64.encode(Digest.hmacSHA256(signed, key: key))
+    }
+    return text
+  }
+
+  private static func content(_ id: String, _ timestamp: String, _ body: [UInt8]) -> [UInt8] {
+    var signed: [UInt8] = []
+    signed.reserveCapacity(id.utf8.count + timestamp.utf8.count + 2 + body.count)
+    for part in [id, timestamp] {
+      signed += part.utf8
+      signed.append(UInt8(ascii: "."))
+    }
+    signed += body
+    return signed
   }
 
   package enum Fault: Error { case missingHeader, badTimestamp, tooOld, tooNew, noMatch }
@@ -41,7 +59,7 @@ package enum StandardWebhooks {
     guard let timestamp = Int64(time), timestamp >= 0, String(timestamp) == time else { throw .badTimestamp }
     if timestamp < now - tolerance { throw .tooOld }
     if timestamp > now + tolerance { throw .tooNew }
-    let signed = Array("\(id).\(time).".utf8) + body
+    let signed = content(id, time, body)
     let given = signatures.split(separator: " ").filter { $0.hasPrefix("v1,") }.compactMap {
       Base64.decode($0.dropFirst(3))
     }

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import JSON
 import Testing
@@ -50,6 +51,23 @@ import Testing
 
   /// Foundation's parser is the judge of random texts made of the right characters. It is laxer in one thing: a line
   /// end inside a string, which RFC 8259 §7 forbids.
+  @Test func identifiersTimesAndPositionsAreTexts() {
+    var json = JSONWriter()
+    let id = UUID(high: 0x0123_4567_89ab_8fff, low: .max)
+    json.array { json in
+      json.value(id)
+      json.value("call/", id)
+      json.value(Timestamp(microseconds: 1_760_000_000_000_000))
+      json.value(42, digits: 20)
+      json.value(.max, digits: 20)
+    }
+    #expect(
+      json.text
+        == """
+        ["\(id)","call/\(id)","2025-10-09T08:53:20.000Z","00000000000000000042","09223372036854775807"]
+        """)
+  }
+
   @Test func randomTextsAreJudgedAsFoundationJudgesThem() {
     var random = Seeded(state: 7)
     let alphabet = Array("{}[]:,\"\\ue10-.+ tfn\n".utf8)

@@ -50,6 +50,7 @@ import Testing
     #expect(id.description == "01234567-89ab-8fff-bfff-ffffffffffff")
     #expect(UUID(id.description) == id)
     #expect(UUID(bytes: id.bytes) == id)
+    #expect(UUID(bytes: Array(id.bytes.dropLast())) == nil)
     #expect(UUID("01234567-89ab-8fff-bfff-fffffffffff") == nil)
   }
 
@@ -72,5 +73,12 @@ import Testing
     #expect(
       Hex.encode(Digest.hmacSHA256(Array("what do ya want for nothing?".utf8), key: Secret(Array("Jefe".utf8))))
         == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+  }
+
+  @Test func anEmptyKeyIsNotTheKeyBefore() {
+    _ = Digest.hmacSHA256([1], key: Secret([1, 2, 3]))
+    #expect(
+      Hex.encode(Digest.hmacSHA256([], key: Secret([])))
+        == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad")
   }
 }
