@@ -80,6 +80,7 @@ extension Switchboard {
   /// A party's telephone rings. What an application dials first is the caller's own telephone: its ringing is told,
   /// but `call.ring` waits until it is known who is being called.
   mutating func rings(_ id: String) {
+    joinIfCalledBack(id)
     guard let leg = legs[id], !leg.isLocal, leg.origin != .caller, !leg.wasToldRinging, leg.isLive else { return }
     legs[id]?.wasToldRinging = true
     legs[id]?.ringingAt = now
@@ -101,6 +102,7 @@ extension Switchboard {
   }
 
   mutating func cameUp(_ id: String) {
+    joinIfCalledBack(id)
     guard let leg = legs[id] else { return }
     if leg.upAt == nil, !isInferring { legs[id]?.upAt = now }
     if leg.origin == .originated, !leg.isLocal, !leg.wasToldAnswered { answered(id) }

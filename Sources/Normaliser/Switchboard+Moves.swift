@@ -36,8 +36,36 @@ extension Switchboard {
     let reached = (target.flatMap { partyBehind($0.id) } ?? consulted(survivor)).map { party(of: $0) }
     legs[first.id]?.isHolding = false
     calls[survivor]?.endRequester = nil
+    if let target, isNobodyLeft(behind: target.id) { return }
     emit(
       survivor, .transferred(.attended, from: party(of: leg), to: reached ?? dialled(by: second)), participant: leg.id)
+  }
+
+  /// Whom the target's dialplan tried is gone: the PBX says that the transfer succeeded, and then calls the one who
+  /// transferred back (Fixtures/asterisk/atxfer-target-busy).
+  private func isNobodyLeft(behind id: String) -> Bool {
+    guard let leg = legs[id], leg.isLocal, !leg.isUp, let other = localPairs[id] else { return false }
+    let tried = legs.values.filter { $0.dialler == other && !$0.isLocal }
+    return !tried.isEmpty && !tried.contains(where: \.isLive)
+  }
+
+  /// What the PBX dials by itself may be the telephone of somebody who left a talk by transferring it, for the one who
+  /// is alone there now: it is a leg of that call.
+  mutating func joinIfCalledBack(_ id: String) {
+    guard let leg = legs[id], leg.origin == .originated, !leg.facts.connectedNumber.isEmpty,
+      let left = legs.values.filter({ $0.call != leg.call && hasLeft($0, as: leg) }).max(by: { $0.bornAt < $1.bornAt })
+    else { return }
+    legs[id]?.origin = .called
+    legs[id]?.role = left.role
+    merge(leg.call, left.call)
+  }
+
+  private func hasLeft(_ other: LegRecord, as leg: LegRecord) -> Bool {
+    guard other.device == leg.device, other.bridge == nil, other.askedToHangUp || !other.isLive,
+      calls[other.call]?.isStarted == true
+    else { return false }
+    let alone = liveLegs(of: other.call).filter { $0.bridge != nil && !$0.isLocal }
+    return alone.count == 1 && party(of: alone[0]).id == leg.facts.connectedNumber
   }
 
   /// Handed over before anybody was reached: to what was dialled, an application or a telephone that still rings.
