@@ -29,7 +29,7 @@ basics=(Sources/Basics/Text.swift Sources/Basics/Base64.swift Sources/Basics/Tim
 meaning=(Sources/CallModel/{Observation,Party,Identifiers}.swift Fuzz/Stubs.swift)
 build json "${basics[@]}" Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift
 build http "${basics[@]}" Sources/HTTP/HTTPParser*.swift Sources/HTTP/HTTPGrammar.swift Sources/HTTP/HTTPRequest.swift
-build websocket Sources/WebSocket/FrameCodec.swift
+build websocket Sources/WebSocket/{WebSocketMessage,WebSocketDecoder,WebSocketEncoder,UTF8Validator}.swift
 build ami "${basics[@]}" "${meaning[@]}" Sources/AsteriskSource/Wire/AMIDecoder.swift \
   Sources/AsteriskSource/Wire/AMIObservation.swift Sources/AsteriskSource/Wire/AMIEvent.swift
 build threecx "${basics[@]}" "${meaning[@]}" Sources/Basics/Moment.swift Sources/JSON/JSONValue.swift Sources/JSON/JSONWriter.swift \

@@ -7,7 +7,6 @@
 
 package import Basics
 package import CallModel
-internal import Crypto
 
 package struct AMISession: Sendable {
   package enum Effect: Sendable {
@@ -31,14 +30,14 @@ package struct AMISession: Sendable {
     case loggedOff
   }
 
-  private enum Phase: Equatable {
+  enum Phase: Equatable {
     case banner, challenge, login
     case boot(until: Moment)
     case snapshot(until: Moment)
     case live
   }
 
-  private enum Purpose {
+  enum Purpose {
     case challenge, login, epoch
     case list(String)
     case ping, probe, command
@@ -53,23 +52,26 @@ package struct AMISession: Sendable {
   /// How often the PBX is asked for its channels while the link holds: a leg whose end was never told ends here.
   static let auditEvery: Duration = .seconds(300)
 
-  private let config: AsteriskSourceConfig
-  private var decoder = AMIDecoder()
-  private var clock = AMIClock()
-  private var phase = Phase.banner
-  private var pending: [String: Purpose] = [:]
+  let config: AsteriskSourceConfig
+  var decoder = AMIDecoder()
+  var clock = AMIClock()
+  var phase = Phase.banner
+  var pending: [String: Purpose] = [:]
   private var lastID = 0
   private var lastHeard: Moment
   private var pingSince: Moment?
-  private var openLists: Set<String> = []
-  private var effects: [Effect] = []
+  var openLists: Set<String> = []
+  var effects: [Effect] = []
+  /// Of what is being done now.
+  var now: Moment
+  var time = Timestamp(microseconds: 0)
   private let tag: String
   private let openedAt: Moment
-  private var nextAudit = Moment(nanoseconds: .max)
+  var nextAudit = Moment(nanoseconds: .max)
 
   /// - Parameter tag: makes this connection's action ids differ from every other's.
   package init(_ config: AsteriskSourceConfig, tag: String, at now: Moment) {
-    (self.config, self.tag, lastHeard, openedAt) = (config, tag, now, now)
+    (self.config, self.tag, self.now, lastHeard, openedAt) = (config, tag, now, now, now)
   }
 
   package var asteriskManagerVersion: String? { decoder.version }
@@ -77,13 +79,13 @@ package struct AMISession: Sendable {
   // MARK: In
 
   package mutating func received(_ bytes: UnsafeRawBufferPointer, at now: Moment, time: Timestamp) -> [Effect] {
-    lastHeard = now
+    (self.now, self.time, lastHeard) = (now, time, now)
     pingSince = nil
     decoder.feed(bytes)
     do throws(AMIFault) {
       while try decoder.next() {
         if phase == .banner { greet() }
-        message(now, time)
+        message()
       }
       if phase == .banner, decoder.version != nil { greet() }
     } catch {
@@ -97,17 +99,18 @@ package struct AMISession: Sendable {
 
   /// Called a few times a second.
   package mutating func tick(at now: Moment, time: Timestamp) -> [Effect] {
+    (self.now, self.time) = (now, time)
     switch phase {
     case .banner, .challenge, .login: if now - openedAt > .seconds(10) { effects.append(.end(.silent)) }
-    case .boot(let until): if now >= until { bootedUnseen(now) }
-    case .snapshot(let until): if now >= until { endSnapshot(time) }
-    case .live: if now >= nextAudit { beginSnapshot(now) }
+    case .boot(let until): if now >= until { bootedUnseen() }
+    case .snapshot(let until): if now >= until { endSnapshot() }
+    case .live: if now >= nextAudit { beginSnapshot() }
     }
-    keepAlive(now)
+    keepAlive()
     return take()
   }
 
-  private mutating func keepAlive(_ now: Moment) {
+  private mutating func keepAlive() {
     if let since = pingSince {
       if now - since > Self.pongWithin { effects.append(.end(.silent)) }
     } else if now - lastHeard > Self.pingAfter, phase != .banner, phase != .challenge, phase != .login {
@@ -135,160 +138,12 @@ package struct AMISession: Sendable {
   }
 
   @discardableResult
-  private mutating func ask(_ action: AMIAction, _ purpose: Purpose) -> String? {
+  mutating func ask(_ action: AMIAction, _ purpose: Purpose) -> String? {
     lastID += 1
     let id = "\(tag)-\(lastID)"
     guard let bytes = action.encoded(id: id) else { return nil }
     pending[id] = purpose
     effects.append(.send(bytes))
     return id
-  }
-
-  // MARK: Login
-
-  private mutating func greet() {
-    if config.md5Login {
-      phase = .challenge
-      ask(AMIAction("Challenge", [("AuthType", "MD5")]), .challenge)
-    } else {
-      logIn([("Secret", config.secret?.reveal() ?? "")])
-    }
-  }
-
-  /// Only the classes that are needed: `dialplan` and the rest are two thirds of all bytes, and `dtmf` shows PINs.
-  private mutating func logIn(_ proof: [(String, String)]) {
-    phase = .login
-    let mask = [("Events", "system,call,agent,user")]
-    ask(AMIAction("Login", [("Username", config.username)] + proof + mask), .login)
-  }
-
-  private mutating func challenged(_ response: AMIResponse) {
-    guard response.isSuccess, let challenge = response["Challenge"] else {
-      return logIn([("Secret", config.secret?.reveal() ?? "")])
-    }
-    let key = Hex.encode(Digest.md5(Array((challenge + (config.secret?.reveal() ?? "")).utf8)))
-    logIn([("AuthType", "MD5"), ("Key", key)])
-  }
-
-  private mutating func loggedIn(_ response: AMIResponse, _ now: Moment) {
-    guard response.isSuccess else {
-      let isInUse = response.message.contains("In Use")
-      return effects.append(.end(isInUse ? .accountInUse : .refused(response.message)))
-    }
-    phase = .boot(until: now + .seconds(10))
-    effects.append(.up)
-    effects.append(.observe(Observation(at: Timestamp.now(), .linkUp(epoch: nil))))
-  }
-
-  // MARK: Messages
-
-  private mutating func message(_ now: Moment, _ time: Timestamp) {
-    if decoder.has("Response"), !decoder.has("Event") { return response(now) }
-    if decoder.has("Event") { event(now, time) }
-  }
-
-  private mutating func response(_ now: Moment) {
-    let response = AMIResponse(
-      isSuccess: decoder.matches("Response", "Success"), message: decoder.known("Message"), headers: decoder.all)
-    let id = decoder.value("ActionID") ?? ""
-    // Before the login is through only one answer can come: a server that names no id, or another, still means it.
-    let purpose = pending.removeValue(forKey: id) ?? (phase == .login ? .login : phase == .challenge ? .challenge : nil)
-    switch purpose {
-    case .challenge: challenged(response)
-    case .login: loggedIn(response, now)
-    case .epoch: learnEpoch(response)
-    case .list(let name): if response.isSuccess { pending[id] = .list(name) } else { listDenied(name) }
-    case .probe: if response.isSuccess { pending[id] = .probe }
-    case .question where response.isSuccess: pending[id] = .question(response)
-    case .command, .question: effects.append(.answer(id: id, response))
-    case .ping, nil: if decoder.matches("Response", "Goodbye") { effects.append(.end(.loggedOff)) }
-    }
-  }
-
-  private mutating func learnEpoch(_ response: AMIResponse) {
-    guard response.isSuccess, let date = response["CoreStartupDate"], let time = response["CoreStartupTime"] else {
-      return effects.append(.denied(action: "CoreStatus"))
-    }
-    effects.append(.observe(Observation(at: Timestamp.now(), .epoch("\(date) \(time)"))))
-  }
-
-  private mutating func event(_ now: Moment, _ time: Timestamp) {
-    if let id = decoder.value("ActionID"), let purpose = pending[id] {
-      if case .probe = purpose { return probed(id, time) }
-      if case .question(let answer?) = purpose { return listed(id, answer) }
-      if decoder.matches("EventList", "Complete") || decoder.value("Event")?.hasSuffix("Complete") == true {
-        pending[id] = nil
-        if case .list(let name) = purpose { listEnded(name, time) }
-        return
-      }
-    }
-    if decoder.matches("Event", "FullyBooted") { return booted(now, time) }
-    guard let observation = decoder.observation(at: time) else { return }
-    effects.append(.observe(clock.corrected(observation)))
-  }
-
-  private mutating func probed(_ id: String, _ time: Timestamp) {
-    if decoder.matches("Event", "StatusComplete") {
-      pending[id] = nil
-      return
-    }
-    guard case .snapshotChannel(let facts, _, let application, let data, _)? = decoder.observation(at: time)?.fact
-    else { return }
-    effects.append(.observe(Observation(at: time, .applicationFound(facts, name: application, data: data))))
-  }
-
-  /// Items of a list that somebody asked for; more than this of them are not kept.
-  private static let itemLimit = 1000
-
-  private mutating func listed(_ id: String, _ answer: AMIResponse) {
-    var answer = answer
-    if decoder.matches("EventList", "Complete") || decoder.value("Event")?.hasSuffix("Complete") == true {
-      pending[id] = nil
-      return effects.append(.answer(id: id, answer))
-    }
-    if answer.items.count < Self.itemLimit { answer.items.append(decoder.all) }
-    pending[id] = .question(answer)
-  }
-
-  private mutating func booted(_ now: Moment, _ time: Timestamp) {
-    if case .boot = phase { beginSnapshot(now) }
-  }
-
-  /// FullyBooted is of class `system`: an account that is never told lacks it, and with it most of what is needed.
-  private mutating func bootedUnseen(_ now: Moment) {
-    effects.append(.denied(action: "events of class system"))
-    beginSnapshot(now)
-  }
-
-  // MARK: Snapshot
-
-  private static let lists: [AMIAction] = [
-    AMIAction("CoreShowChannels"), AMIAction("Status"), AMIAction("BridgeList"), AMIAction("QueueStatus"),
-    AMIAction("ParkedCalls"), AMIAction("DeviceStateList"), AMIAction("ExtensionStateList"),
-  ]
-
-  private mutating func beginSnapshot(_ now: Moment) {
-    phase = .snapshot(until: now + .seconds(5))
-    nextAudit = now + Self.auditEvery
-    ask(AMIAction("CoreStatus"), .epoch)
-    effects.append(.observe(Observation(at: Timestamp.now(), .snapshotBegan)))
-    openLists = Set(Self.lists.map(\.name))
-    for list in Self.lists { ask(list, .list(list.name)) }
-  }
-
-  private mutating func listDenied(_ name: String) {
-    effects.append(.denied(action: name))
-    listEnded(name, Timestamp.now())
-  }
-
-  private mutating func listEnded(_ name: String, _ time: Timestamp) {
-    openLists.remove(name)
-    if case .snapshot = phase, openLists.isEmpty { endSnapshot(time) }
-  }
-
-  private mutating func endSnapshot(_ time: Timestamp) {
-    phase = .live
-    effects.append(.observe(Observation(at: time, .snapshotEnded)))
-    effects.append(.snapshotDone)
   }
 }

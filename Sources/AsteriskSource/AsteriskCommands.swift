@@ -8,11 +8,11 @@ package import Loop
 
 @LoopActor
 package final class AsteriskCommands {
-  private let source: AsteriskSource
+  let source: AsteriskSource
   /// Announces a call that is about to be, so that its id is known before its first event.
   private let expect: (@LoopActor (_ group: String, OriginateRequest) -> CallID)?
-  private var allowed: Set<String>?
-  private var allowedAt = Moment(nanoseconds: 0)
+  var allowed: Set<String>?
+  var allowedAt = Moment(nanoseconds: 0)
 
   /// - Parameter expect: nil where calls are only looked at; originate is refused then.
   package init(_ source: AsteriskSource, expect: (@LoopActor (_ group: String, OriginateRequest) -> CallID)? = nil) {
@@ -183,158 +183,6 @@ package final class AsteriskCommands {
         [sidetone-hold] / exten => s,1,MusicOnHold() / exten => wait,1,Wait(86400) \
         then reload the dialplan and set [asterisk] hold_context = sidetone-hold.
         """)
-  }
-
-  // MARK: Looking before leaping
-
-  /// What takes people out of their talk needs them in one.
-  /// - Parameter evenHeld: held by a telephone they are still in it, and can be taken out.
-  private func mustTalk(_ call: Call, evenHeld: Bool = true) throws(CommandRefusal) {
-    switch call.state {
-    case .parked: throw CommandRefusal(.notNow, "parked", "The call is parked.", remedy: "Retrieve it first.")
-    case .held where call.legs.contains(where: \.isHolding):
-      if evenHeld { return }
-      throw CommandRefusal(
-        .notNow, "held-by-telephone", "A telephone holds the call.", remedy: "Only it can take the call back.")
-    case .held: throw CommandRefusal(.notNow, "held", "The call is held.", remedy: "Resume it first.")
-    case .dialing, .ringing, .queued, .active, .ended: break
-    }
-  }
-
-  /// A target that the dialplan does not know would lose the customer. Where the account may not ask, Asterisk decides.
-  private func mustExist(_ extension: String) async throws(CommandRefusal) {
-    let question = "DIALPLAN_EXISTS(\(source.config.dialContext),\(`extension`),1)"
-    guard case .answered(let answer) = await source.perform(AMIAction("Getvar", [("Variable", question)])),
-      answer.isSuccess, answer["Value"] == "0"
-    else { return }
-    throw CommandRefusal(
-      .badTarget, "unknown-extension",
-      "The dialplan has no extension \(`extension`) in context \(source.config.dialContext).",
-      remedy: "Check the number, or set [asterisk] dial_context to the context that people dial from.")
-  }
-
-  /// Asterisk would park the call in another slot, or nowhere (res_parking, `parking_lot_get_space`).
-  private func mustBeFree(_ slot: String) async throws(CommandRefusal) {
-    guard let number = Int(slot) else {
-      throw CommandRefusal(.badTarget, "unknown-slot", "A parking slot is a number.")
-    }
-    if case .answered(let lots) = await source.perform(AMIAction("Parkinglots"), isList: true), lots.isSuccess {
-      let ranges = zip(lots.values("StartSpace"), lots.values("StopSpace")).map { "\($0)–\($1)" }
-      let isKnown = zip(lots.values("StartSpace"), lots.values("StopSpace")).contains { first, last in
-        number >= Int(first) ?? .max && number <= Int(last) ?? .min
-      }
-      if !isKnown, !ranges.isEmpty {
-        throw CommandRefusal(.badTarget, "unknown-slot", "Parking slots are \(ranges.joined(separator: ", ")).")
-      }
-    }
-    guard case .answered(let parked) = await source.perform(AMIAction("ParkedCalls"), isList: true),
-      parked.values("ParkingSpace").contains(slot)
-    else { return }
-    throw CommandRefusal(
-      .notNow, "slot-taken", "Somebody is parked in \(slot).", remedy: "Leave out the slot for any free one.")
-  }
-
-  // MARK: Which channels
-
-  private static let gone = CommandRefusal(.notNow, "call-moved-on", "The call's channels are gone.")
-
-  private func device(_ name: String) -> String {
-    name.contains("/") ? name : source.config.deviceTemplate.replacing("{}", with: name)
-  }
-
-  private func live(_ call: Call) -> [Leg] { call.legs.filter { $0.state != .ended && !$0.channel.isEmpty } }
-
-  /// Who acts and who is acted on: the extension that took or placed the call, and the party it talks with.
-  private func pair(_ call: Call) throws(CommandRefusal) -> (agent: Leg, other: Leg) {
-    let legs = live(call).filter { $0.state == .answered }
-    guard legs.count >= 2 else {
-      throw CommandRefusal(.notNow, "not-connected", "The call has no two connected parties now.")
-    }
-    let extensions = legs.filter { $0.party.kind == .extension }
-    let agent = extensions.last { $0.role != .caller } ?? extensions.last ?? legs[1]
-    guard let other = legs.first(where: { $0.id != agent.id }) else { throw Self.gone }
-    return (agent, other)
-  }
-
-  // MARK: Asking
-
-  private func perform(_ action: AMIAction) async throws(CommandRefusal) {
-    switch await source.perform(action) {
-    case .answered(let response):
-      if !response.isSuccess { throw Self.refusal(action.name, response.message) }
-    case .notSent:
-      throw CommandRefusal(
-        .unavailable, "link-down", "The link to Asterisk is down; nothing was sent.",
-        remedy: "Try again when /relay/health shows the link up.")
-    case .noAnswer:
-      throw CommandRefusal(
-        .outcomeUnknown, "outcome-unknown", "Asterisk took the command and did not answer; it may still carry it out.",
-        remedy: "Look at /relay/active-calls before sending it again.")
-    }
-  }
-
-  /// Asterisk's sentences as of release 22 (manager.c and the modules; Fixtures/asterisk/originate-failures).
-  private static func refusal(_ action: String, _ message: String) -> CommandRefusal {
-    let text = message.asciiLowercased
-    if text.contains("permission denied") {
-      return CommandRefusal(
-        .notSupported, "not-permitted", "The manager account may not do \(action).",
-        remedy: "Set `write=call,agent,reporting,originate` for the account in manager.conf and reconnect.")
-    }
-    if text.contains("extension does not exist") || text.contains("invalid extension") {
-      return CommandRefusal(.badTarget, "unknown-extension", "The dialplan has no such extension.")
-    }
-    if text.contains("channel") || text.contains("bridge") {
-      return CommandRefusal(.notNow, "call-moved-on", "Asterisk says: \(message)")
-    }
-    return CommandRefusal(.notNow, "refused-by-pbx", "Asterisk says: \(message)")
-  }
-
-  // MARK: Capabilities
-
-  /// From ListCommands, which names the actions this account may use; asked at most once a minute.
-  private func actions() async -> Set<String>? {
-    if let allowed, Moment.now() - allowedAt < .seconds(60) { return allowed }
-    guard case .answered(let response) = await source.perform(AMIAction("ListCommands")), response.isSuccess else {
-      return nil
-    }
-    allowed = Set(response.headers.map { $0.key.asciiLowercased })
-    allowedAt = Moment.now()
-    return allowed
-  }
-
-  package func capabilities() async -> [Capability] {
-    let allowed = await actions()
-    func capability(_ name: String, _ action: String) -> Capability {
-      let remedy = "Give the account the class of \(action) in manager.conf: write=call,agent,reporting,originate."
-      let has = allowed.map { $0.contains(action.asciiLowercased) }
-      return Capability(
-        name, has == nil ? .unknown : has == true ? .available : .unavailable, source: "ListCommands",
-        remedy: has == true ? nil : has == nil ? "The link to Asterisk is down." : remedy)
-    }
-    let events = Capability(
-      "events", source.isUp ? .available : .unavailable, source: "link",
-      remedy: source.isUp ? nil : "The link to Asterisk is down.")
-    let snapshot =
-      source.denied.isEmpty
-      ? capability("snapshot", "CoreShowChannels")
-      : Capability(
-        "snapshot", .limited, source: "denied actions",
-        remedy: "Denied: \(source.denied.sorted().joined(separator: ", ")).")
-    let hold =
-      source.config.holdContext == nil
-      ? Capability(
-        "hold", .unavailable, source: "configuration",
-        remedy: "Set [asterisk] hold_context; a refused hold says which dialplan lines to add.")
-      : capability("hold", "Redirect")
-    return [
-      events, snapshot, capability("originate", "Originate"), capability("hang_up", "Hangup"),
-      capability("blind_transfer", "BlindTransfer"), capability("attended_transfer", "Atxfer"), hold,
-      capability("divert", "Redirect"),
-      Capability("route", .unavailable, source: "protocol", remedy: "AMI has no such action; divert the call."),
-      capability("park", "Park"),
-      Capability("answer", .unavailable, source: "protocol", remedy: "AMI has no answer action."),
-    ]
   }
 }
 

@@ -2,7 +2,6 @@
 
 internal import Basics
 internal import CShims
-internal import Glibc
 package import Loop
 
 @LoopActor
@@ -178,75 +177,4 @@ package final class HTTPClient {
   }
 
   var handle: UnsafeMutableRawPointer? { multi }
-}
-
-/// Something that waits for libcurl; its address is what libcurl gives back.
-class PendingTransfer: @unchecked Sendable {
-  var waiting: UnsafeContinuation<Int32, Never>?
-}
-
-/// One request under way. Touched on the loop's thread only.
-final class Transfer: PendingTransfer, @unchecked Sendable {
-  var handle: OpaquePointer?
-  private(set) var headers: [(name: String, value: String)] = []
-  private(set) var body: [UInt8] = []
-  /// The last address that was not connected to.
-  private(set) var refused: String?
-  private let bodyLimit: Int
-  private let isBodyCut: Bool
-  private let policy: AddressPolicy?
-
-  init(_ request: ClientRequest) {
-    (bodyLimit, isBodyCut, policy) = (request.bodyLimit, request.isBodyCut, request.policy)
-  }
-
-  func mayConnect(_ address: UnsafeRawBufferPointer) -> Bool {
-    guard let policy, let address = NetworkAddress(socketAddress: address) else { return false }
-    if policy.permits(address) { return true }
-    refused = address.description
-    return false
-  }
-
-  func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    guard body.count + bytes.count <= bodyLimit else { return isBodyCut }
-    body.append(contentsOf: bytes)
-    return true
-  }
-
-  func take(line bytes: UnsafeRawBufferPointer) {
-    let line = String(decoding: bytes, as: UTF8.self)
-    // A further status line begins the headers anew: those before were of a 100 Continue.
-    if line.hasPrefix("HTTP/") { headers = [] }
-    guard headers.count < 200, let colon = line.firstIndex(of: ":") else { return }
-    headers.append((String(line[..<colon]), String(line[line.index(after: colon)...]).trimmed))
-  }
-}
-
-extension ClientRequest {
-  /// The options as libcurl takes them; valid inside `body` only.
-  func withOptions<T>(isTunnel: Bool, _ body: (UnsafePointer<shim_transfer_options>) -> T) -> T {
-    let texts = [url, method, connectTo.map { "::\($0)" }, caFile, certificateFile, keyFile, proxy].map {
-      $0.flatMap { strdup($0) }
-    }
-    let lines = headers.map { strdup("\($0.name): \($0.value)") }
-    defer { for text in texts + lines { free(text) } }
-    return (lines.map { UnsafePointer($0) } + [nil]).withUnsafeBufferPointer { lines in
-      (self.body ?? []).withUnsafeBytes { bytes in
-        var options = shim_transfer_options()
-        (options.url, options.method) = (UnsafePointer(texts[0]), UnsafePointer(texts[1]))
-        (options.connect_to, options.ca_file) = (UnsafePointer(texts[2]), UnsafePointer(texts[3]))
-        (options.cert_file, options.key_file) = (UnsafePointer(texts[4]), UnsafePointer(texts[5]))
-        options.proxy = UnsafePointer(texts[6])
-        options.shares_connection = url.hasPrefix("https:") && !isTunnel ? 1 : 0
-        options.headers = lines.baseAddress
-        if self.body != nil { (options.body, options.body_size) = (bytes.baseAddress ?? Self.nothing, bytes.count) }
-        options.connect_ms = Int(connectTimeout.nanoseconds / 1_000_000)
-        options.total_ms = Int(timeout.nanoseconds / 1_000_000)
-        options.connect_only = isTunnel ? 1 : 0
-        return body(&options)
-      }
-    }
-  }
-
-  private static var nothing: UnsafeRawPointer { UnsafeRawPointer(bitPattern: 1)! }
 }

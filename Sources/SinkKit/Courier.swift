@@ -11,16 +11,18 @@ internal import Metrics
 @LoopActor
 package final class Courier {
   package private(set) var record: DestinationRecord
-  package private(set) var state: DestinationState
+  package internal(set) var state: DestinationState
   package internal(set) var outbox: Outbox
   package internal(set) var replay: Replay?
   package private(set) var tally = Tally()
-  package private(set) var lastAccepted: Timestamp?
-  package private(set) var lastFailure: (at: Timestamp, reason: String)?
+  package internal(set) var lastAccepted: Timestamp?
+  package internal(set) var lastFailure: (at: Timestamp, reason: String)?
 
   let tools: CourierTools
   private var sink: (any Sink)?
-  private var isReading = false
+  var isReading = false
+  var isSilent = false
+  var isFailing = false
   var isReplaying = false
   var isStopped = false
   private var wake: Loop.Timer?
@@ -98,14 +100,6 @@ package final class Courier {
     advance()
   }
 
-  private func showState() {
-    if state.kind == .gone {
-      tools.health.raise(SinkCondition.gone, on: subject, detail: state.reason)
-    } else {
-      tools.health.clear(SinkCondition.gone, on: subject)
-    }
-  }
-
   /// New entries are in the journal.
   package func poke() { advance() }
 
@@ -119,52 +113,6 @@ package final class Courier {
     send()
     sleepUntilDue()
     noteProgress()
-  }
-
-  private func read() {
-    while !isReading, outbox.room > 0, outbox.cursor < tools.feed.head {
-      guard let page = tools.feed.recentPage(after: outbox.cursor, limit: min(64, outbox.room)) else {
-        // From the disk in pieces that are worth the way there.
-        if outbox.room >= Self.worthReading || outbox.loadedCount == 0 { readPage(outbox.room) }
-        return feedReplay()
-      }
-      if page.isEmpty { break }
-      take(page)
-    }
-    feedReplay()
-  }
-
-  private static let worthReading = 128
-
-  private func readPage(_ room: Int) {
-    isReading = true
-    let after = outbox.cursor
-    // Ends by itself: one bounded read.
-    LoopActor.begin { [self] in
-      let page = await tools.feed.page(after: after, limit: min(256, room))
-      isReading = false
-      guard !isStopped else { return }
-      guard let page else { return wake(after: .seconds(1)) }
-      if page.isEmpty { return wake(after: .seconds(1)) }
-      take(page)
-      advance()
-    }
-  }
-
-  private func take(_ page: [JournalEntry]) {
-    for entry in page { outbox.offer(entry, isWanted: wants(entry)) }
-  }
-
-  private func wants(_ entry: JournalEntry) -> Bool {
-    if entry.type == EventFilter.heartbeatType {
-      return record.hasHeartbeat && isQuiet(for: tools.heartbeat.seconds / 2)
-    }
-    return entry.tenant.uuid == record.tenant && record.filter.matches(entry)
-  }
-
-  /// Whether nothing was acknowledged for that many seconds.
-  package func isQuiet(for seconds: Double) -> Bool {
-    tools.wall().seconds(since: lastAccepted ?? state.since) >= seconds
   }
 
   private func send() {
@@ -226,43 +174,6 @@ package final class Courier {
     showBreaker(receipt)
     if receipt.verdict == .gone { stopForGood(receipt) }
     advance()
-  }
-
-  private var isSilent = false
-
-  /// Nothing has reached it for long.
-  package func alarm() {
-    isSilent = true
-    let detail = lastFailure.map { "\(record.name): \($0.reason)" } ?? record.name
-    tools.health.raise(SinkCondition.silent, on: subject, detail: detail)
-  }
-
-  private func hush() {
-    isSilent = false
-    tools.health.clear(SinkCondition.silent, on: subject)
-  }
-
-  private var isFailing = false
-
-  private func showBreaker(_ receipt: Receipt) {
-    guard outbox.breaker.isClosed == isFailing else { return }
-    isFailing = !outbox.breaker.isClosed
-    if isFailing {
-      Log.warning("a destination does not take events", [.sinkName: record.name, .errorText: receipt.reason])
-      tools.health.raise(SinkCondition.failing, on: subject, detail: "\(record.name): \(receipt.reason)")
-    } else {
-      Log.info("a destination takes events again", [.sinkName: record.name])
-      tools.health.clear(SinkCondition.failing, on: subject)
-    }
-  }
-
-  private func stopForGood(_ receipt: Receipt) {
-    guard state.kind == .active else { return }
-    set(DestinationState(.gone, since: tools.wall(), reason: receipt.reason))
-    Log.error("a destination is no more and is stopped", [.sinkName: record.name, .errorText: receipt.reason])
-    let (state, record) = (state, record)
-    // Kept for after a restart; should this fail, the destination says so again.
-    LoopActor.begin { [tools] in try? await tools.book.store.set(state, of: record) }
   }
 
   private func sleepUntilDue() {

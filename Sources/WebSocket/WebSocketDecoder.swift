@@ -1,32 +1,4 @@
-// RFC 6455 frames and messages as a value machine: bytes in, messages out, for either end of the wire.
-
-/// What arrived: whole messages and control frames, in order.
-package enum WebSocketMessage: Equatable, Sendable {
-  case text([UInt8])
-  case binary([UInt8])
-  case ping([UInt8])
-  case pong([UInt8])
-  case close(code: UInt16?, reason: String)
-}
-
-/// A breach of the protocol, and the code to close with (RFC 6455 §7.4.1).
-package struct WebSocketFault: Error, Equatable {
-  package let code: UInt16
-  package let reason: String
-}
-
-package enum WebSocketRole: Sendable { case server, client }
-
-package enum WebSocketOpcode: UInt8 {
-  case continuation = 0
-  case text = 1
-  case binary = 2
-  case close = 8
-  case ping = 9
-  case pong = 10
-
-  var isControl: Bool { rawValue >= 8 }
-}
+// RFC 6455 frames as a value machine: bytes in, messages out, for either end of the wire.
 
 package struct WebSocketDecoder {
   private struct Header {
@@ -216,73 +188,5 @@ package struct WebSocketDecoder {
     case 1000...1003, 1007...1014, 3000...4999: true
     default: false
     }
-  }
-}
-
-/// UTF-8 as a state machine, so that a message can be checked while it arrives (RFC 3629).
-struct UTF8Validator {
-  private var needed = 0
-  private var lower: UInt8 = 0x80
-  private var upper: UInt8 = 0xBF
-
-  var isComplete: Bool { needed == 0 }
-
-  /// False as soon as the bytes so far cannot begin any text.
-  mutating func feed(_ bytes: ArraySlice<UInt8>) -> Bool {
-    for byte in bytes {
-      if needed == 0 {
-        if byte < 0x80 { continue }
-        guard begin(byte) else { return false }
-      } else {
-        guard byte >= lower, byte <= upper else { return false }
-        (lower, upper) = (0x80, 0xBF)
-        needed -= 1
-      }
-    }
-    return true
-  }
-
-  private mutating func begin(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0xC2...0xDF: needed = 1
-    case 0xE0: (needed, lower) = (2, 0xA0)
-    case 0xED: (needed, upper) = (2, 0x9F)
-    case 0xE1...0xEF: needed = 2
-    case 0xF0: (needed, lower) = (3, 0x90)
-    case 0xF1...0xF3: needed = 3
-    case 0xF4: (needed, upper) = (3, 0x8F)
-    default: return false
-    }
-    return true
-  }
-}
-
-package enum WebSocketEncoder {
-  /// A whole frame; masked when the sender is a client (§5.3 asks for unpredictable keys).
-  package static func frame(_ opcode: WebSocketOpcode, _ payload: [UInt8], mask: [UInt8]? = nil) -> [UInt8] {
-    var out: [UInt8] = []
-    out.reserveCapacity(payload.count + 14)
-    out.append(0x80 | opcode.rawValue)
-    let flag: UInt8 = mask == nil ? 0 : 0x80
-    switch payload.count {
-    case ...125: out.append(flag | UInt8(payload.count))
-    case ...65_535: out.append(contentsOf: [flag | 126, UInt8(payload.count >> 8), UInt8(payload.count & 255)])
-    default:
-      out.append(flag | 127)
-      for shift in stride(from: 56, through: 0, by: -8) {
-        out.append(UInt8(truncatingIfNeeded: payload.count >> shift))
-      }
-    }
-    guard let mask else { return out + payload }
-    out.append(contentsOf: mask)
-    for (index, byte) in payload.enumerated() { out.append(byte ^ mask[index & 3]) }
-    return out
-  }
-
-  package static func closePayload(_ code: UInt16?, _ reason: String) -> [UInt8] {
-    guard let code else { return [] }
-    var text = Array(reason.utf8.prefix(123))
-    while String(validating: text, as: UTF8.self) == nil { text.removeLast() }
-    return [UInt8(code >> 8), UInt8(code & 255)] + text
   }
 }
