@@ -37,14 +37,14 @@ package struct Visitor: Sendable {
 
 @LoopActor
 package final class Accounts {
-  private let store: IdentityStore
+  let store: IdentityStore
   package let sessions: Sessions
-  private let passwords: PasswordWork
-  private let turn = Turn()
-  private var throttle: LoginThrottle
-  private var users: [UUID: StoredUser] = [:]
-  private var byName: [String: UUID] = [:]
-  private var tenants: [UUID: StoredTenant] = [:]
+  let passwords: PasswordWork
+  let turn = Turn()
+  var throttle: LoginThrottle
+  var users: [UUID: StoredUser] = [:]
+  var byName: [String: UUID] = [:]
+  var tenants: [UUID: StoredTenant] = [:]
   /// Told whose sessions ended, so that open connections end.
   package var onEnded: @LoopActor (UUID) -> Void = { _ in }
   /// What is in memory is no longer what the state says.
@@ -86,220 +86,11 @@ package final class Accounts {
     return user
   }
 
-  // MARK: Signing in
-
-  /// - Parameter code: the six digits, where the account has an authenticator.
-  package func signIn(_ name: String, _ password: Secret<String>, code: String?, from visitor: Visitor)
-    async throws(AccountError) -> StoredUser
-  {
-    let now = Moment.now()
-    if let seconds = throttle.wait(account: name, address: visitor.address, at: now) {
-      throw .locked(seconds: seconds)
-    }
-    let known = user(named: name)
-    let isRight = try await passwords.check(password, known?.passwordHash)
-    guard isRight, let known, known.disabledAt == nil else { throw refused(name, known, visitor) }
-    if known.totpSecret != nil, code?.isEmpty ?? true { throw .codeNeeded }
-    do throws(AccountError) {
-      let user = try await change(
-        known.id, of: known.tenant, visitor.note("login", known.username), endsSessions: false
-      ) { user throws(AccountError) in
-        // All may have changed while the password was checked and while others had their turn.
-        guard user.passwordHash == known.passwordHash, user.disabledAt == nil else { throw .wrongCredentials }
-        if let secret = user.totpSecret { user.totpLastStep = try Self.step(code, secret, after: user.totpLastStep) }
-        user.lastLoginAt = Timestamp.now()
-      }
-      throttle.succeeded(account: name, address: visitor.address)
-      return user
-    } catch {
-      if error == .wrongCredentials { throw refused(name, known, visitor) }
-      throw error
-    }
-  }
-
-  private static func step(_ code: String?, _ secret: Secret<[UInt8]>, after last: Int64?) throws(AccountError) -> Int64
-  {
-    let seconds = Timestamp.now().microseconds / 1_000_000
-    guard let step = TOTP.step(of: code ?? "", secret: secret, at: seconds, after: last) else {
-      throw .wrongCredentials
-    }
-    return step
-  }
-
-  private func refused(_ name: String, _ known: StoredUser?, _ visitor: Visitor) -> AccountError {
-    let isLocked = throttle.failed(account: name, address: visitor.address, at: Moment.now())
-    if let known {
-      let note = visitor.note(isLocked ? "login.locked" : "login.failed", known.username)
-      // Beside the answer, whose time would tell that the name is known; it ends with one bounded write.
-      LoopActor.begin { [store] in try? await AuditLog(store.store).append(note, of: known.tenant) }
-    }
-    return .wrongCredentials
-  }
-
-  // MARK: The first administrator
-
-  /// A token with which the first administrator of the default tenant is made, within a day. The one before is void.
-  package func makeClaim() async throws -> Secret<String> {
-    let token = "claim_" + Hex.encode(Random.bytes(20))
-    try await store.insertClaim(
-      Digest.sha256(Array(token.utf8)), until: Timestamp.now().adding(seconds: 86_400))
-    return Secret(token)
-  }
-
-  package func claim(_ token: Secret<String>, username: String, password: Secret<String>, from visitor: Visitor)
-    async throws(AccountError) -> StoredUser
-  {
-    // Counted by address alone: the token cannot be guessed, and a stranger must not lock it.
-    let account = "claim from \(visitor.address)"
-    if let seconds = throttle.wait(account: account, address: visitor.address, at: Moment.now()) {
-      throw .locked(seconds: seconds)
-    }
-    let digest = Digest.sha256(Array(token.reveal().utf8))
-    guard try await stored({ try await self.store.isClaimOpen(digest) }) else {
-      throttle.failed(account: account, address: visitor.address, at: Moment.now())
-      throw .wrongCredentials
-    }
-    try checkName(username)
-    try checkRules(password, username)
-    var user = Self.newUser(Self.homeTenant, username, .admin)
-    user.passwordHash = try await passwords.hash(password)
-    let (made, note) = (user, visitor.note("admin.claimed", username))
-    guard try await stored({ try await self.store.claim(digest, for: made, note) }) else { throw .wrongCredentials }
-    remember(made)
-    return made
-  }
-
-  /// The tenant that exists from the first migration; who administers it administers the agent.
-  package nonisolated static let homeTenant = UUID(high: 0x0000_0000_0000_8000, low: 0x8000_0000_0000_0001)
-
-  // MARK: Changing
-
-  package func create(
-    _ username: String, role: Role, password: Secret<String>, tenant: UUID, mustChange: Bool, by visitor: Visitor
-  ) async throws(AccountError) -> StoredUser {
-    try checkName(username)
-    try checkRules(password, username)
-    var user = Self.newUser(tenant, username, role)
-    user.passwordHash = try await passwords.hash(password)
-    user.mustChangePassword = mustChange
-    let (made, note) = (user, visitor.note("user.created", username, "role \(role.rawValue)"))
-    try await stored { try await self.store.insert(made, note) }
-    remember(made)
-    return made
-  }
-
-  /// Ends every session of the user, the one that asks included.
-  package func changePassword(
-    _ user: StoredUser, from current: Secret<String>, to new: Secret<String>, by visitor: Visitor
-  )
-    async throws(AccountError)
-  {
-    if let seconds = throttle.wait(account: user.username, address: visitor.address, at: Moment.now()) {
-      throw .locked(seconds: seconds)
-    }
-    guard try await passwords.check(current, user.passwordHash) else {
-      throttle.failed(account: user.username, address: visitor.address, at: Moment.now())
-      throw .wrongCredentials
-    }
-    guard current != new else { throw .badField("new_password", "must differ from the current one") }
-    try await setPassword(
-      user.id, of: user.tenant, to: new, mustChange: false, replacing: user.passwordHash, by: visitor)
-  }
-
-  /// - Parameter old: the hash that must still be the user's; nil for whoever need not know it.
-  package func setPassword(
-    _ id: UUID, of tenant: UUID, to password: Secret<String>, mustChange: Bool, replacing old: String? = nil,
-    by visitor: Visitor
-  ) async throws(AccountError) {
-    guard let user = user(id, of: tenant) else { throw .notFound }
-    try checkRules(password, user.username)
-    let hash = try await passwords.hash(password)
-    try await change(id, of: tenant, visitor.note("user.password", user.username)) { user throws(AccountError) in
-      guard old == nil || user.passwordHash == old else { throw .wrongCredentials }
-      user.passwordHash = hash
-      user.mustChangePassword = mustChange
-      user.generation += 1
-    }
-  }
-
-  /// - Parameters: nil leaves as it is. Another role and being disabled end the user's sessions.
-  package func update(_ id: UUID, of tenant: UUID, role: Role?, isDisabled: Bool?, by visitor: Visitor)
-    async throws(AccountError) -> StoredUser
-  {
-    guard let before = user(id, of: tenant) else { throw .notFound }
-    let said = [role.map { "role \($0.rawValue)" }, isDisabled.map { $0 ? "disabled" : "enabled" }]
-    let detail = said.compactMap(\.self).joined(separator: ", ")
-    return try await change(id, of: tenant, visitor.note("user.updated", before.username, detail)) {
-      user throws(AccountError) in
-      let losesAdmin = user.role == .admin && (role ?? .admin != .admin || isDisabled == true)
-      if losesAdmin, isLastAdmin(user) { throw .lastAdmin }
-      if let role { user.role = role }
-      if let isDisabled { user.disabledAt = isDisabled ? user.disabledAt ?? Timestamp.now() : nil }
-      user.generation += 1
-    }
-  }
-
-  package func delete(_ id: UUID, of tenant: UUID, by visitor: Visitor) async throws(AccountError) {
-    await turn.begin()
-    defer { turn.end() }
-    guard let user = user(id, of: tenant) else { throw .notFound }
-    if user.role == .admin, isLastAdmin(user) { throw .lastAdmin }
-    try await stored { try await self.store.delete(user, visitor.note("user.deleted", user.username)) }
-    (users[id], byName[user.username.asciiLowercased]) = (nil, nil)
-    onEnded(id)
-  }
-
-  private func isLastAdmin(_ user: StoredUser) -> Bool {
-    !users.values.contains {
-      $0.tenant == user.tenant && $0.role == .admin && $0.disabledAt == nil && $0.id != user.id
-    }
-  }
-
-  /// A secret for an authenticator app; it counts once a code of it was given.
-  package func proposeTOTP() -> Secret<[UInt8]> { Secret(Random.bytes(20)) }
-
-  package func setTOTP(_ user: StoredUser, _ secret: Secret<[UInt8]>?, code: String, by visitor: Visitor)
-    async throws(AccountError)
-  {
-    if let seconds = throttle.wait(account: user.username, address: visitor.address, at: Moment.now()) {
-      throw .locked(seconds: seconds)
-    }
-    let action = secret == nil ? "user.totp.off" : "user.totp.on"
-    do throws(AccountError) {
-      try await change(user.id, of: user.tenant, visitor.note(action, user.username), endsSessions: false) {
-        user throws(AccountError) in
-        // One that is on is turned off with its own code first.
-        guard secret == nil || user.totpSecret == nil, let proof = secret ?? user.totpSecret else { throw .nameTaken }
-        let step = try Self.step(code, proof, after: user.totpLastStep)
-        (user.totpSecret, user.totpLastStep) = (secret, secret == nil ? nil : step)
-      }
-    } catch {
-      guard error == .wrongCredentials else { throw error }
-      throttle.failed(account: user.username, address: visitor.address, at: Moment.now())
-      throw .badField("code", "not the present code of this authenticator")
-    }
-  }
-
-  func nextKeyVersion(of user: StoredUser, by visitor: Visitor) async throws(AccountError) -> StoredUser {
-    try await change(user.id, of: user.tenant, visitor.note("user.key", user.username), endsSessions: false) { user in
-      user.keyVersion += 1
-    }
-  }
-
-  package func createTenant(_ name: String, by visitor: Visitor) async throws(AccountError) -> StoredTenant {
-    try checkName(name, field: "name")
-    guard tenant(named: name) == nil else { throw .nameTaken }
-    let tenant = StoredTenant(id: .random(), name: name, createdAt: Timestamp.now())
-    try await stored { try await self.store.insert(tenant, visitor.note("tenant.created", name)) }
-    tenants[tenant.id] = tenant
-    return tenant
-  }
-
   // MARK: Helpers
 
   /// Changes a user: what `body` sees is what is written upon, since changes come one at a time.
   @discardableResult
-  private func change(
+  func change(
     _ id: UUID, of tenant: UUID, _ note: AuditNote, endsSessions: Bool = true,
     _ body: (inout StoredUser) throws(AccountError) -> Void
   ) async throws(AccountError) -> StoredUser {
@@ -318,12 +109,12 @@ package final class Accounts {
     return after
   }
 
-  private func remember(_ user: StoredUser) {
+  func remember(_ user: StoredUser) {
     users[user.id] = user
     byName[user.username.asciiLowercased] = user.id
   }
 
-  private func stored<T>(_ body: () async throws -> T) async throws(AccountError) -> T {
+  func stored<T>(_ body: () async throws -> T) async throws(AccountError) -> T {
     do {
       return try await body()
     } catch StoreError.constraint {
@@ -333,7 +124,7 @@ package final class Accounts {
     }
   }
 
-  private static func newUser(_ tenant: UUID, _ username: String, _ role: Role) -> StoredUser {
+  static func newUser(_ tenant: UUID, _ username: String, _ role: Role) -> StoredUser {
     StoredUser(
       id: .random(), tenant: tenant, username: username, role: role, passwordHash: nil, generation: 1,
       mustChangePassword: false, keyVersion: 0, totpSecret: nil, totpLastStep: nil, disabledAt: nil,
@@ -341,7 +132,7 @@ package final class Accounts {
       lastLoginAt: nil)
   }
 
-  private func checkName(_ name: String, field: String = "username") throws(AccountError) {
+  func checkName(_ name: String, field: String = "username") throws(AccountError) {
     let isFine =
       (2...64).contains(name.utf8.count)
       && name.utf8.allSatisfy { byte in
@@ -354,7 +145,7 @@ package final class Accounts {
     if field == "username", user(named: name) != nil { throw .nameTaken }
   }
 
-  private func checkRules(_ password: Secret<String>, _ username: String) throws(AccountError) {
+  func checkRules(_ password: Secret<String>, _ username: String) throws(AccountError) {
     if let fault = PasswordRules.fault(password.reveal(), username: username) { throw .badField("password", fault) }
   }
 }

@@ -5,9 +5,7 @@
 
 package import Basics
 internal import CallModel
-internal import HTTPClient
 package import Health
-internal import JSON
 internal import Log
 package import Loop
 package import Metrics
@@ -18,31 +16,31 @@ internal import WebSocket
 package final class ThreeCXSource: PBXSource {
   package let name = "3cx"
   package let client: ThreeCXClient
-  package private(set) var isUp = false
+  package internal(set) var isUp = false
   /// What each DN is, as the last snapshot said.
-  package private(set) var kinds: [String: PartyKind] = [:]
+  package internal(set) var kinds: [String: PartyKind] = [:]
 
   private let config: ThreeCXConfig
-  private unowned let outlet: any SourceOutlet
-  private let health: HealthBoard
-  private var session: CallControlSession
-  private var composer: CallComposer
-  private var socket: WebSocketSession?
-  private var backoff: Backoff
-  private var attempt = 0
-  private var isStopped = false
-  private var lastPing = Moment.now()
-  private var frames = FrameLog()
-  private var snapshotFailures = 0
+  unowned let outlet: any SourceOutlet
+  let health: HealthBoard
+  var session: CallControlSession
+  var composer: CallComposer
+  var socket: WebSocketSession?
+  var backoff: Backoff
+  var attempt = 0
+  var isStopped = false
+  var lastPing = Moment.now()
+  var frames = FrameLog()
+  var snapshotFailures = 0
   /// In use while Call Control is not allowed.
-  private var list: ActiveCallsReader?
-  private var nextAsking = Moment.now()
+  var list: ActiveCallsReader?
+  var nextAsking = Moment.now()
   private let frameCount: Metric
-  private let snapshotCount: Metric
-  private let fetchCount: Metric
+  let snapshotCount: Metric
+  let fetchCount: Metric
 
-  private static let pingPeriod: Duration = .seconds(5)
-  private static let silence: Duration = .seconds(15)
+  static let pingPeriod: Duration = .seconds(5)
+  static let silence: Duration = .seconds(15)
   /// Where only the list can be read, Call Control is tried again this often.
   private static let refusalPause: Duration = .seconds(30)
 
@@ -157,7 +155,7 @@ package final class ThreeCXSource: PBXSource {
     if let frame = CallControlFrame(bytes) { perform(session.received(frame, at: Moment.now())) }
   }
 
-  private func ended(_ condition: Condition, _ detail: String) {
+  func ended(_ condition: Condition, _ detail: String) {
     attempt += 1
     let old = socket
     socket = nil
@@ -181,167 +179,6 @@ package final class ThreeCXSource: PBXSource {
     }
     let isRefusal = condition.code == ThreeCXCondition.credentials.code
     LoopActor.loop.after(isRefusal ? max(pause, .seconds(5)) : pause) { [weak self] in self?.connect() }
-  }
-
-  // MARK: The list
-
-  private func beginList() {
-    let list = ActiveCallsReader(client, epoch: composer.epoch)
-    self.list = list
-    list.start { [weak self, weak list] news in
-      guard let self, let list, list === self.list, !isStopped else { return }
-      take(news)
-    }
-  }
-
-  private func take(_ news: ActiveCallsReader.News) {
-    switch news {
-    case .up:
-      isUp = true
-      for condition in ThreeCXCondition.ofLink { health.clear(condition, on: name) }
-      health.raise(ThreeCXCondition.listOnly, on: name)
-      health.setLink(name, .up)
-      Log.info("link is up, by the list of active calls", [.sourceName: name])
-      outlet.observe([Observation(at: Timestamp.now(), .linkUp(epoch: nil))])
-    case .calls(let observations): observe(observations)
-    case .down(let fault):
-      isUp = false
-      let condition = ThreeCXCondition.of(fault)
-      health.raise(condition, on: name, detail: fault.description)
-      health.setLink(name, .connecting, code: condition.code)
-      outlet.observe([Observation(at: Timestamp.now(), .linkDown(reason: condition.code))])
-    }
-  }
-
-  // MARK: Time
-
-  private func tick() {
-    LoopActor.loop.after(.milliseconds(100)) { [weak self] in
-      guard let self, !isStopped else { return }
-      let now = Moment.now()
-      if let socket { keepAlive(socket, now) }
-      if socket != nil { perform(session.tick(at: now)) }
-      observe(composer.tick(time: Timestamp.now(), at: now))
-      if composer.wantsList { askForWaiting(at: now) }
-      tick()
-    }
-  }
-
-  /// Every two seconds while somebody waits where Call Control shows nobody; not for long where the list is refused.
-  private func askForWaiting(at now: Moment) {
-    guard isUp, list == nil, now >= nextAsking else { return }
-    nextAsking = now + .seconds(2)
-    LoopActor.begin { [self] in
-      // One bounded request.
-      do throws(ThreeCXFault) {
-        let calls = try await XAPI(client).activeCalls()
-        guard isUp, !isStopped else { return }
-        observe(composer.listed(calls, time: Timestamp.now(), at: Moment.now()))
-      } catch {
-        if case .status = error { nextAsking = Moment.now() + .seconds(300) }
-      }
-    }
-  }
-
-  private func keepAlive(_ socket: WebSocketSession, _ now: Moment) {
-    if now - socket.lastHeard > Self.silence { return ended(ThreeCXCondition.silent, "nothing came for 15 s") }
-    guard now - lastPing > Self.pingPeriod else { return }
-    lastPing = now
-    socket.send(.ping, [])
-  }
-
-  // MARK: Effects
-
-  private func perform(_ effects: [CallControlSession.Effect]) {
-    for effect in effects {
-      switch effect {
-      case .fetch(let key): fetch(key)
-      case .takeSnapshot: takeSnapshot()
-      case .changed(let part): changed(part)
-      case .gone(let key): observe(composer.gone(key, time: Timestamp.now(), at: Moment.now()))
-      case .floor(let parts, let isFirst): floor(parts, isFirst)
-      }
-    }
-  }
-
-  private func changed(_ part: Participant) {
-    let now = Timestamp.now()
-    frames.append(part, at: now, channel: composer.channel(part.key), group: composer.group(part.callID))
-    observe(composer.changed(part, time: now, at: Moment.now()))
-  }
-
-  private func floor(_ parts: [Participant], _ isFirst: Bool) {
-    if list != nil {
-      // The calls go on under their numbers; channels that only the list spoke of go when the floor is told.
-      list = nil
-      composer = CallComposer(epoch: composer.epoch)
-      observe([Observation(at: Timestamp.now(), .snapshotBegan)])
-    }
-    if isFirst { cameUp() }
-    observe(composer.floor(parts, kinds: kinds, isFirst: isFirst, time: Timestamp.now(), at: Moment.now()))
-  }
-
-  private func cameUp() {
-    isUp = true
-    backoff.succeeded(at: Moment.now())
-    health.setLink(name, .up)
-    for condition in ThreeCXCondition.ofLink { health.clear(condition, on: name) }
-    if let offset = client.broker.clockOffset, abs(offset) > 5 {
-      health.raise(ThreeCXCondition.clock, on: name)
-    } else {
-      health.clear(ThreeCXCondition.clock, on: name)
-    }
-    Log.info("link is up", [.sourceName: name])
-    outlet.observe([Observation(at: Timestamp.now(), .linkUp(epoch: nil))])
-  }
-
-  private func observe(_ observations: [Observation]) { if !observations.isEmpty { outlet.observe(observations) } }
-
-  private func fetch(_ key: Participant.Key) {
-    fetchCount.add()
-    let attempt = attempt
-    LoopActor.begin { [self] in
-      // One bounded request; its answer is a value for the session.
-      let answer = await ask(key)
-      if attempt == self.attempt { perform(session.fetched(key, answer, at: Moment.now())) }
-    }
-  }
-
-  private func ask(_ key: Participant.Key) async -> CallControlSession.Answer {
-    do throws(ThreeCXFault) {
-      let path = "/callcontrol/\(key.dn.percentEncoded)/participants/\(key.id)"
-      // All that was told after it waits for this answer.
-      let json = try await client.get(path, within: .seconds(3))
-      // An answer that cannot be read says nothing; the snapshot decides.
-      return Participant(json, dn: key.dn).map { .found($0) } ?? .failed
-    } catch {
-      if case .status(404, _, _) = error { return .notThere }
-      return .failed
-    }
-  }
-
-  private func takeSnapshot() {
-    snapshotCount.add()
-    let attempt = attempt
-    LoopActor.begin { [self] in
-      // One bounded request; without an answer the session asks again.
-      do throws(ThreeCXFault) {
-        guard let list = try await client.get("/callcontrol").array else { throw .garbage("/callcontrol is no list") }
-        guard attempt == self.attempt else { return }
-        let states = list.compactMap { DNState($0) }
-        snapshotFailures = 0
-        kinds = Dictionary(states.map { ($0.dn, $0.kind) }) { first, _ in first }
-        perform(session.snapshot(states, at: Moment.now()))
-      } catch {
-        guard attempt == self.attempt else { return }
-        snapshotFailures += 1
-        if isUp, list == nil, snapshotFailures <= 3 {
-          perform(session.snapshot(nil, at: Moment.now()))
-        } else {
-          ended(ThreeCXCondition.of(error), error.description)
-        }
-      }
-    }
   }
 
   // MARK: For commands
