@@ -10,6 +10,7 @@ internal import Log
 internal import Loop
 internal import Metrics
 internal import Relay
+internal import SinkKit
 
 @LoopActor
 extension Agent {
@@ -26,7 +27,9 @@ extension Agent {
       config: config, journal: journal, metrics: metrics, relay: routes, source: { [weak self] in self?.source },
       applyRetention: { [weak self] in await self?.applyRetention() }, startedAt: startedAt)
     let admin = AdminRoutes(identity: identity, health: health, ports: desk.ports)
-    let own = AgentRoutes(health: health, metrics: metrics, journal: journal, completeness: completeness)
+    let own = AgentRoutes(
+      health: health, metrics: metrics, journal: journal, completeness: completeness,
+      figures: { [weak self] tenant in self?.upstream?.destinations.figures(of: tenant) ?? [] })
     for route in own.routes + admin.routes + further { router.add(route) }
     AgentRoutes.complete(router)
     let server = HTTPServer(router: router, config: config.http)

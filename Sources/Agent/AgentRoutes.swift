@@ -34,6 +34,8 @@ struct AgentRoutes {
   let metrics: MetricRegistry
   let journal: Journal
   let completeness: Completeness?
+  /// Of a tenant's destinations, or of all.
+  let figures: @LoopActor (_ tenant: UUID?) -> [MetricFamily]
   private let summary = HealthSummary()
 
   var routes: [Route] {
@@ -151,6 +153,7 @@ struct AgentRoutes {
           }
         })
     }
-    return .response(.text(metrics.exposition, contentType: "text/plain; version=0.0.4; charset=utf-8"))
+    let text = metrics.exposition + figures(context.caller?.tenant).map(\.exposition).joined()
+    return .response(.text(text, contentType: "text/plain; version=0.0.4; charset=utf-8"))
   }
 }

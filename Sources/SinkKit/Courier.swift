@@ -2,7 +2,7 @@
 // its progress kept. One per destination; none waits for another.
 
 package import Basics
-internal import CallModel
+package import CallModel
 internal import Health
 internal import Log
 package import Loop
@@ -37,6 +37,11 @@ package final class Courier {
 
   /// What its conditions are kept under: a name can be another tenant's too, and can change.
   var subject: String { record.id.description }
+
+  /// Entries up to `head` that it was not sent yet.
+  package func lag(behind head: Position) -> Int64 {
+    max(0, head.value - outbox.cursor.value) + Int64(outbox.loadedCount)
+  }
 
   /// The way to the peer, for one delivery outside of all order.
   package var ownSink: (any Sink)? { sink }

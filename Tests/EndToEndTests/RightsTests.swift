@@ -93,6 +93,22 @@ import Testing
     }
   }
 
+  @Test func whatIsMeasuredOfADestinationIsItsTenantsAlone() throws {
+    let cast = try Cast(rate: 1, environment: ["SIDETONE_UPSTREAM__ALLOWED_NETWORKS": "127.0.0.0/8"])
+    let ours = try cast.addKey(["metrics:read", "destinations:write"])
+    let theirs = try cast.addKey(["metrics:read"], tenant: "globex")
+    let made = Client.get(
+      cast.agent.port, "/api/destinations", key: ours, method: "POST",
+      body: #"{"type":"webhook","name":"c\\r\"m","url":"http://127.0.0.1:1/"}"#)
+    #expect(made.status == 201, "\(made)")
+    func measured(_ key: String) -> String {
+      Client.get(cast.agent.port, "/metrics", key: key, headers: [("X-Real-IP", "8.8.8.8")]).body
+    }
+    #expect(measured(ours).contains(#"sidetone_destination_accepted_total{destination="c\\r\"m",tenant=""#))
+    #expect(measured(theirs).contains("sidetone_events_total"))
+    #expect(!measured(theirs).contains("sidetone_destination"))
+  }
+
   @Test func nobodyHandsOutRightsThatTheyLack() throws {
     let cast = try Cast()
     let (port, narrow) = (cast.agent.port, try cast.addKey(["admin"]))

@@ -71,6 +71,8 @@ import Testing
     let health = Client.get(stage.agent.port, "/relay/health").body
     #expect(health.contains("destination-gone"))
     #expect(try stage.show("crm")["state"]?.string == "gone")
+    let measured = Client.get(stage.agent.port, "/metrics").body.split(separator: "\n")
+    #expect(measured.contains { $0.hasPrefix(#"sidetone_destination_up{destination="crm""#) && $0.hasSuffix("} 0") })
     try stage.restart()
     #expect(receiver.all.count == 5, "gone survives a restart")
     stage.silencePBX()

@@ -135,7 +135,7 @@ enum DestinationWire {
       json.field("state_reason", state.reason)
       json.field("health", health(courier))
       json.field("position", outbox.counts.checkpoint.value)
-      json.field("lag", max(0, head.value - outbox.cursor.value) + Int64(outbox.loadedCount))
+      json.field("lag", courier.lag(behind: head))
       json.field("in_flight", outbox.inFlightCount)
       json.field("held", outbox.heldCount)
       json.field("set_aside", outbox.counts.setAside)
