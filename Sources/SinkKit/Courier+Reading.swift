@@ -39,7 +39,7 @@ extension Courier {
     for entry in page { outbox.offer(entry, isWanted: wants(entry)) }
   }
 
-  private func wants(_ entry: JournalEntry) -> Bool {
+  func wants(_ entry: JournalEntry) -> Bool {
     if entry.type == EventFilter.heartbeatType {
       return record.hasHeartbeat && isQuiet(for: tools.heartbeat.seconds / 2)
     }

@@ -90,9 +90,10 @@ package final class Courier {
     }
   }
 
-  /// The record as it is now; what is loaded is read anew under it.
+  /// The record as it is now; what is loaded is judged anew by it.
   package func change(_ record: DestinationRecord) {
     self.record = record
+    outbox.reconsider(wants)
     outbox.change(record.limits, rate: record.ratePerSecond.map(Double.init), at: tools.now())
     openSink()
     advance()

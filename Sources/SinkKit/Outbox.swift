@@ -142,6 +142,22 @@ package struct Outbox: Sendable {
     if isFirst, !busyLanes.contains(lane) { freshLanes.append(lane) }
   }
 
+  /// Passes by what was loaded and is not wanted any more; what was sent, or is held, goes its way.
+  package mutating func reconsider(_ isWanted: (JournalEntry) -> Bool) {
+    for (lane, line) in loaded {
+      var kept = Line<JournalEntry>()
+      for entry in line {
+        if isWanted(entry) {
+          kept.append(entry)
+        } else {
+          unsettled.remove(entry.position)
+          loadedCount -= 1
+        }
+      }
+      loaded[lane] = kept.isEmpty ? nil : kept
+    }
+  }
+
   package mutating func change(_ limits: Limits, rate: Double?, at now: Moment) {
     self.limits = limits
     pace = Pace(rate: rate, width: limits.requests, at: now)

@@ -81,6 +81,20 @@ import Testing
     #expect(bench.next()?.positions == [2])
   }
 
+  @Test func whatIsNotWantedAnyMoreIsPassedBy() {
+    var bench = Bench()
+    bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 1, type: "call.held"), Self.entry(3, call: 1))
+    bench.offer(Self.entry(4, call: 2, type: "call.held"), Self.entry(5, call: 2))
+    let first = bench.next()
+    bench.outbox.reconsider { $0.type != "call.held" }
+    #expect(bench.outbox.loadedCount == 2)
+    #expect(bench.next()?.positions == [5])
+    bench.settle(first, .accepted) { _ in 1 }
+    bench.save()
+    #expect(bench.progress.checkpoint == Position(2))
+    #expect(bench.next()?.positions == [3])
+  }
+
   @Test func aFailedEventHoldsBackItsCallAndNoOther() {
     var bench = Bench()
     bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 1), Self.entry(3, call: 2))
