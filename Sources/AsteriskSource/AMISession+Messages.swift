@@ -17,8 +17,12 @@ extension AMISession {
     switch purpose {
     case .challenge: challenged(response)
     case .login: loggedIn(response)
-    case .epoch: learnEpoch(response)
-    case .list(let name): if response.isSuccess { pending[id] = .list(name) } else { listDenied(name) }
+    case .epoch:
+      isAnswered = true
+      learnEpoch(response)
+    case .list(let name):
+      isAnswered = true
+      if response.isSuccess { pending[id] = .list(name) } else { listDenied(name) }
     case .probe: if response.isSuccess { pending[id] = .probe }
     case .question where response.isSuccess: pending[id] = .question(response)
     case .command, .question: effects.append(.answer(id: id, response))
@@ -42,6 +46,7 @@ extension AMISession {
         if case .list(let name) = purpose { listEnded(name) }
         return
       }
+      if case .list = purpose { countItem() }
     }
     if decoder.matches("Event", "FullyBooted") { return booted() }
     guard let observation = decoder.observation(at: time) else { return }

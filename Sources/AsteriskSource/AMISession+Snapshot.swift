@@ -9,11 +9,20 @@ extension AMISession {
     AMIAction("ParkedCalls"), AMIAction("DeviceStateList"), AMIAction("ExtensionStateList"),
   ]
 
+  /// Of all lists together: ten thousand calls with all that hangs on them. A list without an end is no PBX's.
+  private static let itemLimit = 40_000
+
+  mutating func countItem() {
+    itemCount += 1
+    if itemCount > Self.itemLimit { effects.append(.end(.garbage)) }
+  }
+
   mutating func beginSnapshot() {
     phase = .snapshot(until: now + .seconds(5))
     nextAudit = now + Self.auditEvery
     ask(AMIAction("CoreStatus"), .epoch)
     effects.append(.observe(Observation(at: time, .snapshotBegan)))
+    (isAnswered, itemCount) = (false, 0)
     openLists = Set(Self.lists.map(\.name))
     for list in Self.lists { ask(list, .list(list.name)) }
   }

@@ -16,6 +16,8 @@ package struct AMISession: Sendable {
     /// The link is usable: logged in, with or without all rights.
     case up
     case snapshotDone
+    /// Not one question of the snapshot was answered: what is told now is all that there is.
+    case unanswered
     /// Rights that are missing, as far as an answer showed.
     case denied(action: String)
     case end(End)
@@ -61,6 +63,9 @@ package struct AMISession: Sendable {
   private var lastHeard: Moment
   private var pingSince: Moment?
   var openLists: Set<String> = []
+  /// Of the present snapshot: whether any question was answered, and the items of its lists so far.
+  var isAnswered = false
+  var itemCount = 0
   var effects: [Effect] = []
   /// Of what is being done now.
   var now: Moment
@@ -103,7 +108,11 @@ package struct AMISession: Sendable {
     switch phase {
     case .banner, .challenge, .login: if now - openedAt > .seconds(10) { effects.append(.end(.silent)) }
     case .boot(let until): if now >= until { bootedUnseen() }
-    case .snapshot(let until): if now >= until { endSnapshot() }
+    case .snapshot(let until):
+      if now >= until {
+        if !isAnswered { effects.append(.unanswered) }
+        endSnapshot()
+      }
     case .live: if now >= nextAudit { beginSnapshot() }
     }
     keepAlive()

@@ -101,7 +101,10 @@ package final class AsteriskSource: PBXSource {
       case .observe(let observation): observations.append(observation)
       case .answer(let id, let response): waiting.removeValue(forKey: id)?.resume(returning: response)
       case .up: cameUp()
-      case .snapshotDone: Log.info("link is up", [.sourceName: name])
+      case .snapshotDone:
+        health.clear(AsteriskCondition.silent, on: name)
+        Log.info("link is up", [.sourceName: name])
+      case .unanswered: health.raise(AsteriskCondition.unanswered, on: name)
       case .denied(let action): wasDenied(action)
       case .end(let end): close(end)
       }
@@ -114,7 +117,10 @@ package final class AsteriskSource: PBXSource {
     denied = []
     backoff.succeeded(at: Moment.now())
     health.setLink(name, .up)
-    for condition in AsteriskCondition.ofLink { health.clear(condition, on: name) }
+    // That it answers shows when it has answered: a login alone may be the last thing that it says.
+    for condition in AsteriskCondition.ofLink where condition.code != AsteriskCondition.silent.code {
+      health.clear(condition, on: name)
+    }
     health.clear(AsteriskCondition.noPermission, on: name)
   }
 

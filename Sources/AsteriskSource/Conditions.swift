@@ -31,5 +31,11 @@ package enum AsteriskCondition {
       "Set `read=system,call,agent,user` and `write=call,agent,reporting,originate` for the account in manager.conf, and reconnect."
   )
 
-  static let ofLink = [unreachable, refused, inUse, notAMI, garbage, silent]
+  package static let unanswered = Condition(
+    code: "asterisk-unanswered", title: "Asterisk tells events and answers nothing", severity: .warning,
+    remedy:
+      "Calls that were open before the link are unknown and commands will fail: look at Asterisk's load, and at what stands between it and the agent."
+  )
+
+  static let ofLink = [unreachable, refused, inUse, notAMI, garbage, silent, unanswered]
 }

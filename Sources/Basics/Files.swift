@@ -60,15 +60,19 @@ package enum Files {
   package static func remove(_ path: String) { unlink(path) }
 
   /// Writes to a descriptor that may be a pipe; a reader that went away is not an error.
-  package static func print(_ bytes: [UInt8], to descriptor: Int32 = 1) {
+  /// - Returns: false where nobody reads it any more.
+  @discardableResult
+  package static func print(_ bytes: [UInt8], to descriptor: Int32 = 1) -> Bool {
     var rest = bytes[...]
     while !rest.isEmpty {
       let written = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if written > 0 { rest.removeFirst(written) } else if errno != EINTR && errno != EAGAIN { return }
+      if written > 0 { rest.removeFirst(written) } else if errno != EINTR && errno != EAGAIN { return false }
     }
+    return true
   }
 
-  package static func print(_ text: String, to descriptor: Int32 = 1) {
+  @discardableResult
+  package static func print(_ text: String, to descriptor: Int32 = 1) -> Bool {
     print(Array((text + "\n").utf8), to: descriptor)
   }
 }

@@ -311,7 +311,7 @@ void shim_curl_finish(void *multi, shim_transfer *transfer) {
 
 // --- POSTs on handles that are used again
 
-enum { LINES = 24, RETRY_AFTER = 64 };
+enum { LINES = 24, RETRY_AFTER = 64, BODY = 65536 };
 
 struct shim_post {
   struct shim_transfer_options options;
@@ -331,6 +331,9 @@ struct shim_posting {
   size_t room;
   char retry_after[RETRY_AFTER];
   char error[CURL_ERROR_SIZE];
+  // What of the answer's body may still come, and whether its head is whole.
+  size_t body_left;
+  int has_head;
 };
 
 static char *copied(const char *text) { return text ? strdup(text) : NULL; }
@@ -350,12 +353,16 @@ shim_post *shim_post_new(const struct shim_transfer_options *options, shim_addre
 }
 
 static size_t on_post_body(char *bytes, size_t one, size_t size, void *context) {
-  (void)bytes, (void)context;
+  (void)bytes;
+  shim_posting *posting = context;
+  if (one * size > posting->body_left) return 0;
+  posting->body_left -= one * size;
   return one * size;
 }
 
 static size_t on_post_header(char *bytes, size_t one, size_t size, void *context) {
   shim_posting *posting = context;
+  posting->has_head = one * size == 2 && bytes[0] == '\r';
   size_t length = one * size, start = sizeof "retry-after:" - 1;
   if (length <= start || length - start >= RETRY_AFTER || strncasecmp(bytes, "retry-after:", start)) return length;
   memcpy(posting->retry_after, bytes + start, length - start);
@@ -381,6 +388,7 @@ static shim_posting *new_posting(void *multi, shim_post *post) {
   api.easy_setopt(easy, CURLOPT_TIMEOUT_MS, post->options.total_ms);
   api.easy_setopt(easy, CURLOPT_POST, 1L);
   api.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_post_body);
+  api.easy_setopt(easy, CURLOPT_WRITEDATA, posting);
   api.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_post_header);
   api.easy_setopt(easy, CURLOPT_HEADERDATA, posting);
   api.easy_setopt(easy, CURLOPT_ERRORBUFFER, posting->error);
@@ -416,6 +424,8 @@ shim_posting *shim_post_begin(
   if (!posting && !(posting = new_posting(multi, post))) return NULL;
   posting->context = context;
   posting->retry_after[0] = posting->error[0] = 0;
+  posting->body_left = BODY;
+  posting->has_head = 0;
   int count = keep(posting, lines, lines_size, body, body_size);
   if (count < 0) {
     posting->next = post->free;
@@ -437,6 +447,11 @@ long shim_post_status(shim_posting *posting, const char **retry_after) {
   *retry_after = posting->retry_after;
   api.easy_getinfo(posting->easy, CURLINFO_RESPONSE_CODE, &status);
   return status;
+}
+
+int shim_post_answered(shim_posting *posting) {
+  const char *unused;
+  return posting->has_head && shim_post_status(posting, &unused) >= 200;
 }
 
 const char *shim_post_error(shim_posting *posting, int code) {

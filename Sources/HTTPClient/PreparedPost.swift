@@ -6,7 +6,7 @@ internal import CShims
 internal import Glibc
 package import Loop
 
-/// What a prepared POST's answer says; its body is let go.
+/// What a prepared POST's answer says; its body is let go, and no more of it is read than 64 KiB.
 package struct PostAnswer: Sendable {
   package let status: Int
   package let retryAfter: String?
@@ -46,7 +46,8 @@ package final class PreparedPost {
     underWay += 1
     let code: Int32 = await withUnsafeContinuation { posting.waiting = $0 }
     defer { end(handle) }
-    if code != 0 {
+    // The head is the answer: a body that is cut short, trickles or has no end takes nothing back.
+    if code != 0, shim_post_answered(handle) == 0 {
       if let refused = posting.refused {
         throw ClientFailure(.forbidden, "\(refused) is not an address that may be connected to")
       }

@@ -101,6 +101,14 @@ package final class Hub {
   /// Whether everything behind `after` is still there.
   package func isComplete(after: Position) -> Bool { after.value >= log.oldest.value - 1 || after >= head }
 
+  /// Whether an entry ever stood there. Beyond the newest nothing did: such a position is of another journal, or of what
+  /// a backup that was brought back lacks.
+  package func isOurs(_ position: Position) async -> Bool {
+    if position <= head { return true }
+    guard let page = await log.page(after: Position(position.value - 1), limit: 1) else { return true }
+    return page.first?.position == position
+  }
+
   // MARK: Calls
 
   /// The open calls as of `head`, oldest first.

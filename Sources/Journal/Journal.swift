@@ -56,7 +56,14 @@ package final class Journal {
   /// - Parameter helper: does what can wait, beside the appends; without one they do it themselves.
   package static func open(path: String, helper: Worker? = nil) async throws -> Journal {
     let worker = Worker(name: "journal")
-    let file = try await worker.run { () throws(SQLiteError) in try JournalFile(path: path) }
+    let file = try await worker.run { () throws(SQLiteError) in
+      do throws(SQLiteError) {
+        return try JournalFile(path: path)
+      } catch .corrupt(let text) {
+        throw .corrupt(
+          "\(path): \(text); bring a backup back with sidetone restore, or move the file away to begin anew")
+      }
+    }
     return Journal(worker: worker, helper: helper, path: path, file: file)
   }
 

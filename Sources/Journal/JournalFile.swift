@@ -42,6 +42,8 @@ package final class JournalFile: @unchecked Sendable {
   /// Which journal this is: positions mean nothing in another.
   package let id: UUID
   package private(set) var head = Position.start
+  /// No entry gets a position up to this.
+  private var floor = Int64(0)
   package private(set) var oldest = Position.start
 
   package init(path: String) throws(SQLiteError) {
@@ -54,7 +56,9 @@ package final class JournalFile: @unchecked Sendable {
       try database.run(unsafe: "VACUUM")
     }
     try database.migrate(Migrations.steps)
-    id = try database.rows("SELECT id FROM identity").first?[0].uuid ?? UUID(high: 0, low: 0)
+    let identity = try database.rows("SELECT id, floor FROM identity").first
+    id = identity?[0].uuid ?? UUID(high: 0, low: 0)
+    floor = identity?[1].int ?? 0
     try readBounds()
     for row in try database.rows("SELECT tenant, started, call_id FROM calls WHERE position IS NULL") {
       guard let tenant = row[0].uuid, let started = row[1].int, let id = row[2].uuid else { continue }
@@ -66,6 +70,11 @@ package final class JournalFile: @unchecked Sendable {
     let row = try database.rows("SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM entries")[0]
     guard case .int(let first) = row[0], case .int(let last) = row[1] else { return }
     (oldest, head) = (Position(first), max(head, Position(last)))
+  }
+
+  /// Passes over the positions that were given since this copy of the journal was made: more than a PBX fills in years.
+  package func skipAhead() throws(SQLiteError) {
+    try database.rows("UPDATE identity SET floor = ?", .int(max(head.value, floor) + 1_000_000_000))
   }
 
   // MARK: Append
@@ -90,7 +99,7 @@ package final class JournalFile: @unchecked Sendable {
   }
 
   private func insert(_ entry: JournalEntry, at now: Timestamp) throws(SQLiteError) -> JournalEntry? {
-    let placed = entry.placed(at: Position(head.value + 1), now)
+    let placed = entry.placed(at: Position(max(head.value, floor) + 1), now)
     let statement = try database.statement(
       """
       INSERT INTO entries (position, id, occurred, kept, tenant, type, source, call_id, call, detail)

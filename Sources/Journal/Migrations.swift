@@ -1,7 +1,7 @@
 // The journal's schema, forward steps only. A step that was released is never edited.
 
 package enum Migrations {
-  package static let steps = [step1, step2, step3]
+  package static let steps = [step1, step2, step3, step4]
 
   /// Ids begin with milliseconds, so that both indexes grow at their end and inserts stay cheap.
   private static let step1 = """
@@ -82,5 +82,11 @@ package enum Migrations {
     ALTER TABLE losses ADD COLUMN first_position INTEGER;
     ALTER TABLE losses ADD COLUMN last_position INTEGER;
     ALTER TABLE losses ADD COLUMN event_ids BLOB;
+    """
+
+  /// Positions up to the floor were given, or may have been, to entries that are not here: in a journal that was brought
+  /// back from a backup.
+  private static let step4 = """
+    ALTER TABLE identity ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
     """
 }

@@ -40,6 +40,20 @@ final class Feed: Subscriber {
   }
 
   func start() {
+    guard cursor > hub.head else { return begin() }
+    // Ends by itself: one bounded read.
+    LoopActor.begin { [self] in
+      let isOurs = await hub.isOurs(cursor)
+      guard !isStopped else { return }
+      if !isOurs {
+        sink.historyLost(after: cursor, oldest: Position(hub.head.value + 1))
+        cursor = hub.head
+      }
+      begin()
+    }
+  }
+
+  private func begin() {
     if !hub.isComplete(after: cursor), let lost = hub.lostBefore {
       sink.historyLost(after: cursor, oldest: Position(lost.value + 1))
       cursor = lost

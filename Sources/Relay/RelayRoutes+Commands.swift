@@ -42,6 +42,10 @@ extension RelayRoutes {
 
   private func originate(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let caller = try caller(context)
+    // Its calls are the default tenant's: another's could neither see nor end what it placed.
+    guard caller.tenant == TenantID.standard.uuid else {
+      throw APIError(403, "not-your-tenant", "This PBX belongs to the default tenant; only its keys place calls on it.")
+    }
     let body = try context.json()
     let request = OriginateRequest(
       from: try dialable(body, "from"), to: try dialable(body, "to"), callerID: try callerID(body),

@@ -167,6 +167,9 @@ package struct RelayRoutes {
     if !service.hub.isComplete(after: after), let lost = service.hub.lostBefore, context.parameter("after") != nil {
       throw Self.historyLost(after: after, oldest: Position(lost.value + 1))
     }
+    guard await service.hub.isOurs(after) else {
+      throw Self.historyLost(after: after, oldest: Position(service.hub.head.value + 1))
+    }
     guard let page = await service.hub.page(after: after, limit: limit) else { throw Self.journalUnreadable }
     let tenant = context.caller?.tenant
     let entries = page.map(\.entry)
@@ -184,7 +187,10 @@ package struct RelayRoutes {
   private static func historyLost(after: Position, oldest: Position) -> APIError {
     var error = APIError(
       410, "history-lost",
-      "Entries up to \(oldest.value - 1) are gone by retention. Continue after \(oldest.value - 1).")
+      after < oldest
+        ? "Entries up to \(oldest.value - 1) are gone by retention. Continue after \(oldest.value - 1)."
+        : "This journal never came that far: it is another, or came back from a backup. Continue after \(oldest.value - 1)."
+    )
     error.extras = [("after", .int(after.value)), ("oldest", .int(oldest.value))]
     return error
   }

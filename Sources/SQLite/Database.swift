@@ -2,6 +2,7 @@
 
 package import Basics
 internal import CSQLite
+internal import Glibc
 
 /// What the caller can do next, for each way SQLite fails.
 package enum SQLiteError: Error, Equatable, CustomStringConvertible {
@@ -32,6 +33,10 @@ package final class Database: @unchecked Sendable {
 
   /// Opens or creates the file in WAL mode with `synchronous=FULL`: a commit that returned is on disk.
   package init(path: String) throws(SQLiteError) {
+    // Made for its owner alone, and SQLite makes the files beside it alike. Only when it is new: closing a descriptor of
+    // a file that is in use would let go of SQLite's locks (fcntl(2)).
+    let made = Glibc.open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0o600)
+    if made >= 0 { close(made) }
     var opened: OpaquePointer?
     let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
     let code = sqlite3_open_v2(path, &opened, flags, nil)

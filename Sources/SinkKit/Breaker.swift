@@ -19,6 +19,10 @@ package struct Breaker: Sendable {
   package private(set) var failures = 0
   private var openings = 0
 
+  /// Whether the peer is back is asked at times with what never failed: events that always fail would keep a healthy
+  /// peer from everything else. Ever more seldom, for of a peer that is down it makes one more held event each.
+  package var prefersFresh: Bool { !isClosed && openings >= 2 && openings & (openings - 1) == 0 }
+
   /// Failures in a row that open it.
   package static let threshold = 5
   /// Pauses double from the first to the longest.

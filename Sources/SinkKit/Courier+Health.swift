@@ -7,7 +7,7 @@ internal import Loop
 extension Courier {
   func showState() {
     if state.kind == .gone {
-      tools.health.raise(SinkCondition.gone, on: subject, detail: state.reason)
+      tools.health.raise(SinkCondition.gone, on: subject, detail: "\(record.name): \(state.reason)")
     } else {
       tools.health.clear(SinkCondition.gone, on: subject)
     }

@@ -43,6 +43,9 @@ package final class Courier {
     max(0, head.value - outbox.cursor.value) + Int64(outbox.loadedCount)
   }
 
+  /// For how much longer nothing is sent because the peer asked for it.
+  package var quietFor: Duration { max(.zero, outbox.pace.quietUntil - tools.now()) }
+
   /// The way to the peer, for one delivery outside of all order.
   package var ownSink: (any Sink)? { sink }
 
@@ -52,7 +55,7 @@ package final class Courier {
     guard tools.isSending else { return }
     openSink()
     showState()
-    if outbox.counts.setAside > 0 { tools.health.raise(SinkCondition.setAside, on: subject) }
+    if outbox.counts.setAside > 0 { tools.health.raise(SinkCondition.setAside, on: subject, detail: record.name) }
     advance()
     tick()
   }
@@ -75,7 +78,7 @@ package final class Courier {
       tools.health.clear(SinkCondition.broken, on: subject)
     } catch {
       Log.error("a destination cannot be used", [.sinkName: record.name, .errorText: "\(error)"])
-      tools.health.raise(SinkCondition.broken, on: subject, detail: "\(error)")
+      tools.health.raise(SinkCondition.broken, on: subject, detail: "\(record.name): \(error)")
     }
   }
 
@@ -94,6 +97,7 @@ package final class Courier {
   package func change(_ record: DestinationRecord) {
     self.record = record
     outbox.reconsider(wants)
+    if isSilent, !record.hasHeartbeat { hush() }
     outbox.change(record.limits, rate: record.ratePerSecond.map(Double.init), at: tools.now())
     openSink()
     advance()
@@ -101,6 +105,7 @@ package final class Courier {
 
   package func set(_ state: DestinationState) {
     self.state = state
+    if isSilent { hush() }
     showState()
     if state.kind == .active { outbox.hurry(at: tools.now()) }
     advance()
@@ -176,7 +181,9 @@ package final class Courier {
     } else {
       lastFailure = (wall, receipt.reason)
     }
-    if outbox.counts.setAside != asideBefore { tools.health.raise(SinkCondition.setAside, on: subject) }
+    if outbox.counts.setAside != asideBefore {
+      tools.health.raise(SinkCondition.setAside, on: subject, detail: record.name)
+    }
     showBreaker(receipt)
     if receipt.verdict == .gone { stopForGood(receipt) }
     advance()

@@ -17,13 +17,19 @@ extension Destinations {
   /// What it has not been given, as far as the first `limit` of them.
   package func undelivered(_ courier: Courier, limit: Int = 10_000) async -> (events: [EventID], isAll: Bool) {
     let record = courier.record
-    let held = (try? await store.open(record, state: .held, after: .start, limit: limit)) ?? []
-    var (events, after) = (held.map(\.event), courier.outbox.counts.checkpoint)
+    var open: [OpenDelivery] = []
+    for state in [OpenDelivery.State.held, .aside] {
+      open += (try? await store.open(record, state: state, after: .start, limit: limit)) ?? []
+    }
+    let settled = courier.outbox.done.union(open.map(\.position))
+    var (events, after) = (open.map(\.event), courier.outbox.counts.checkpoint)
     while events.count < limit {
       guard let page = await tools.feed.page(after: after, limit: 256), let last = page.last else {
         return (events, true)
       }
-      events += page.filter { $0.tenant.uuid == record.tenant && record.filter.matches($0) }.map(\.id)
+      events += page.filter {
+        $0.tenant.uuid == record.tenant && record.filter.matches($0) && !settled.contains($0.position)
+      }.map(\.id)
       after = last.position
     }
     return (events, false)
@@ -70,16 +76,16 @@ extension Destinations {
     if let count = try? await store.countAside(of: courier.record) { courier.asideChanged(to: count) }
   }
 
-  /// - Parameter positions: none for all.
+  /// - Parameter positions: nil for all.
   /// - Returns: the events that went, for the loss ledger.
-  package func letGo(_ positions: [Position], of id: UUID, tenant: UUID) async throws(DestinationError) -> [EventID] {
+  package func letGo(_ positions: [Position]?, of id: UUID, tenant: UUID) async throws(DestinationError) -> [EventID] {
     let courier = try courier(id, of: tenant)
-    let wanted = Set(positions)
+    let wanted = positions.map { Set($0) }
     var (gone, after): ([EventID], Position) = ([], .start)
     while case let page = try await open(id, of: tenant, state: .aside, after: after, limit: Self.piece),
       let last = page.last
     {
-      let rows = positions.isEmpty ? page : page.filter { wanted.contains($0.position) }
+      let rows = page.filter { wanted?.contains($0.position) ?? true }
       try await Self.storing { () async throws(StoreError) in
         try await self.store.forget(rows.map(\.position), of: courier.record)
       }

@@ -65,6 +65,7 @@ package final class Destinations {
   private func load() async {
     do throws(StoreError) {
       let stored = try await store.load()
+      try await freeNames(of: stored)
       for record in declared { try await declare(record, known: stored) }
       for destination in try await store.load() where isOurs(destination.record) { try await take(destination) }
       isLoaded = true
@@ -112,14 +113,28 @@ package final class Destinations {
     couriers[record.id] == nil && (record.origin == .api || declared.contains { $0.id == record.id })
   }
 
+  /// What left the file is kept, should it come back, under a name that nobody asks for. Others on the same state have
+  /// files of their own.
+  private func freeNames(of stored: [StoredDestination]) async throws(StoreError) {
+    let mark = " (not in the file)"
+    for var record in stored.map(\.record) where record.origin == .file && !tools.isShared {
+      guard !declared.contains(where: { $0.id == record.id }), !record.name.hasSuffix(mark) else { continue }
+      record.name += mark
+      try await store.update(record)
+    }
+  }
+
   /// The file says what a destination is; the state says how far it has come.
   private func declare(_ record: DestinationRecord, known: [StoredDestination]) async throws(StoreError) {
-    if let before = known.first(where: { $0.record.id == record.id })?.record {
+    let namesake = known.first {
+      $0.record.tenant == record.tenant && $0.record.name == record.name && $0.record.id != record.id
+    }
+    if namesake == nil, let before = known.first(where: { $0.record.id == record.id })?.record {
       var now = record
       (now.createdAt, now.secretVersion, now.previousUntil) =
         (before.createdAt, before.secretVersion, before.previousUntil)
       try await store.update(now)
-    } else if known.contains(where: { $0.record.tenant == record.tenant && $0.record.name == record.name }) {
+    } else if namesake != nil {
       Log.error("a destination of the file has the name of one made by the API", [.sinkName: record.name])
       tools.health.raise(
         SinkCondition.broken, on: record.id.description,

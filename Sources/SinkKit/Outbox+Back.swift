@@ -50,7 +50,9 @@ extension Outbox {
       case .refused where !isSplit: setAside(entry, ended.attempt, receipt.reason, wall: wall)
       case .refused: again(entry, after: .zero, counting: false, receipt, at: now, wall: wall, alone: true)
       case .kept, .slowDown, .gone:
-        retry(entry, receipt, isOwnFault: receipt.verdict == .kept && wasClosed, at: now, wall: wall, random: random)
+        retry(
+          entry, receipt, isOwnFault: receipt.verdict == .kept && wasClosed, isOfBatch: entries.count > 1, at: now,
+          wall: wall, random: random)
       }
       release(entry.position, at: now)
     }
@@ -61,7 +63,7 @@ extension Outbox {
   mutating func acquit(at now: Moment, wall: Timestamp) {
     for position in suspects.sorted() {
       guard var item = held[position] else { continue }
-      (item.attempts, item.dueAt) = (max(0, item.attempts - 1), now)
+      (item.attempts, item.dueAt) = (max(0, item.attempts - 1), item.mustWait ? max(item.dueAt, now) : now)
       keep(position, item, nextAt: wall)
       hold(position, item, at: now)
     }
@@ -95,7 +97,8 @@ extension Outbox {
   }
 
   mutating func retry(
-    _ entry: JournalEntry, _ receipt: Receipt, isOwnFault: Bool, at now: Moment, wall: Timestamp, random: Double
+    _ entry: JournalEntry, _ receipt: Receipt, isOwnFault: Bool, isOfBatch: Bool, at now: Moment, wall: Timestamp,
+    random: Double
   ) {
     // A sign of life that is late says nothing any more.
     if entry.type == EventFilter.heartbeatType { return resolve(entry.position) }
@@ -105,7 +108,8 @@ extension Outbox {
       return setAside(entry, before + 1, "given up after \(before + 1) attempts: \(receipt.reason)", wall: wall)
     }
     suspects.insert(entry.position)
-    again(entry, after: pause, counting: true, receipt, at: now, wall: wall)
+    // Twice in company: who it is shows when each goes alone.
+    again(entry, after: pause, counting: true, receipt, at: now, wall: wall, alone: isOfBatch && before >= 1)
   }
 
   mutating func again(
@@ -119,7 +123,9 @@ extension Outbox {
         reason: "",
         since: wall)
     item.attempts += counting ? 1 : 0
+    let pause = counting ? pause : max(pause, RetrySchedule.clamped(receipt.retryAfter))
     (item.dueAt, item.reason, item.mustGoAlone) = (now + pause, receipt.reason, item.mustGoAlone || alone)
+    item.mustWait = receipt.retryAfter != nil
     keep(entry.position, item, nextAt: wall.adding(seconds: pause.seconds))
     resolved += 1
     unsaved += 1

@@ -10,11 +10,18 @@ extension Outbox {
       limits.inFlight - inFlightCount, limits.batch, pace.available(at: now), breaker.allowance(at: now))
     guard room > 0, flights.count < pace.width else { return nil }
     lookForDue(at: now)
-    if let positions = takeHeld(room, at: now) {
-      let attempt = positions.map { held[$0]?.attempts ?? 0 }.reduce(0, max) + 1
-      let id = begin(positions.map { ($0, held[$0]?.lane ?? Self.noCall) }, attempt, at: now)
-      return .fetch(id, positions, attempt: attempt)
-    }
+    if breaker.prefersFresh { return nextLoaded(room, at: now, wall: wall) ?? nextHeld(room, at: now) }
+    return nextHeld(room, at: now) ?? nextLoaded(room, at: now, wall: wall)
+  }
+
+  private mutating func nextHeld(_ room: Int, at now: Moment) -> Work? {
+    guard let positions = takeHeld(room, at: now) else { return nil }
+    let attempt = positions.map { held[$0]?.attempts ?? 0 }.reduce(0, max) + 1
+    let id = begin(positions.map { ($0, held[$0]?.lane ?? Self.noCall) }, attempt, at: now)
+    return .fetch(id, positions, attempt: attempt)
+  }
+
+  private mutating func nextLoaded(_ room: Int, at now: Moment, wall: Timestamp) -> Work? {
     let entries = takeLoaded(room, at: now, wall: wall)
     guard !entries.isEmpty else { return nil }
     let id = begin(entries.map { ($0.position, $0.callID?.uuid ?? Self.noCall) }, 1, at: now)

@@ -34,6 +34,8 @@ package struct Outbox: Sendable {
     var reason: String
     var since: Timestamp
     var mustGoAlone = false
+    /// Of this event the peer said so.
+    var mustWait = false
   }
 
   struct Flight {
@@ -160,7 +162,7 @@ package struct Outbox: Sendable {
 
   package mutating func change(_ limits: Limits, rate: Double?, at now: Moment) {
     self.limits = limits
-    pace = Pace(rate: rate, width: limits.requests, at: now)
+    pace.change(rate: rate, width: limits.requests, at: now)
   }
 
   /// Puts an entry of the past among the held ones, to be sent (again).

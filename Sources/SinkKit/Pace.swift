@@ -17,6 +17,10 @@ package struct Pace: Sendable {
 
   /// Before a peer that names no time is asked again.
   private static let defaultQuiet: Duration = .seconds(5)
+  /// A peer that asks for less, or for a time that has passed, is left alone for this, doubled each time in a row.
+  private static let shortestQuiet: Duration = .seconds(1)
+  private static let longestOwnQuiet: Duration = .seconds(60)
+  private var refusals = 0
 
   package init(rate: Double?, width: Int, at now: Moment) {
     (self.rate, self.width, widest) = (rate, width, width)
@@ -42,6 +46,7 @@ package struct Pace: Sendable {
   }
 
   package mutating func accepted() {
+    refusals = 0
     guard width < widest else { return }
     sinceGrowth += 1
     if sinceGrowth >= Self.growAfter { (width, sinceGrowth) = (width + 1, 0) }
@@ -50,6 +55,15 @@ package struct Pace: Sendable {
   package mutating func slowDown(at now: Moment, asked: Duration?) {
     width = max(1, width / 2)
     sinceGrowth = 0
-    quietUntil = max(quietUntil, now + (asked.map { RetrySchedule.clamped($0) } ?? Self.defaultQuiet))
+    let least = min(Self.longestOwnQuiet, .seconds(Self.shortestQuiet.seconds * Double(1 << min(refusals, 6))))
+    refusals += 1
+    quietUntil = max(quietUntil, now + max(least, asked.map { RetrySchedule.clamped($0) } ?? Self.defaultQuiet))
+  }
+
+  /// Other limits; what the peer asked for holds on.
+  package mutating func change(rate: Double?, width: Int, at now: Moment) {
+    let quiet = quietUntil
+    self = Pace(rate: rate, width: width, at: now)
+    quietUntil = max(now, quiet)
   }
 }

@@ -31,7 +31,7 @@ extension UpstreamRoutes {
         "GET", "/log", "Attempts, the newest first",
         [
           .init("before", "integer", "From `next` of the page before"), .init("event", "string", "Of this event alone"),
-          .init("limit", "integer", "1 to 1000"),
+          .init("limit", "integer", "About so many, 1 to 1000: what was noted together is told together"),
         ], gives: UpstreamSchema.log, log),
       route(
         "POST", "/replay", "Send events of the past again: by id, by time and type, or those set aside",
@@ -106,17 +106,26 @@ extension UpstreamRoutes {
   private func replay(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let (caller, courier) = (try caller(context), try courier(context))
     let body = context.request.body.isEmpty ? JSONValue.object([]) : try context.json()
+    let status = body["status"]?.string ?? (body["status"] == nil ? "all" : "")
+    guard ["all", "aside"].contains(status) else { throw .badField("status", "expected all or aside") }
     let response = try await ports.once(context, caller) { () async throws(APIError) in
       if body["ids"] != nil { return try await self.replay(ids: body, to: courier) }
-      if body["status"]?.string == "aside" { return try await self.replayAside(courier) }
-      if let status = body["status"]?.string, status != "all" { throw .badField("status", "expected all or aside") }
-      return try await self.replay(span: body, to: courier)
+      return status == "aside"
+        ? try await self.replayAside(body, courier) : try await self.replay(span: body, to: courier)
     }
     await note(context, "destination.replay", courier)
     return .response(response)
   }
 
+  /// A field that says nothing here would be taken for a choice that was made.
+  static func knowsOnly(_ names: Set<String>, in body: JSONValue) throws(APIError) {
+    guard let members = body.members else { throw .badField("body", "expected an object") }
+    guard let stranger = members.first(where: { !names.contains($0.0) })?.0 else { return }
+    throw .badField(stranger, "not of use here; expected \(names.sorted().joined(separator: ", "))")
+  }
+
   private func replay(ids body: JSONValue, to courier: Courier) async throws(APIError) -> HTTPResponse {
+    try Self.knowsOnly(["ids"], in: body)
     let texts = body["ids"]?.array ?? []
     let ids = texts.compactMap { $0.string.flatMap { UUID($0) } }.map(EventID.init)
     guard !ids.isEmpty, ids.count == texts.count, ids.count <= 1000 else {
@@ -126,7 +135,8 @@ extension UpstreamRoutes {
     return try await again(positions, courier)
   }
 
-  private func replayAside(_ courier: Courier) async throws(APIError) -> HTTPResponse {
+  private func replayAside(_ body: JSONValue, _ courier: Courier) async throws(APIError) -> HTTPResponse {
+    try Self.knowsOnly(["status"], in: body)
     let record = courier.record
     let count = try await Self.asking { () async throws(DestinationError) in
       try await self.destinations.sendAsideAgain(to: record.id, of: record.tenant)
@@ -143,12 +153,13 @@ extension UpstreamRoutes {
   }
 
   private func replay(span body: JSONValue, to courier: Courier) async throws(APIError) -> HTTPResponse {
+    try Self.knowsOnly(["from", "until", "types", "status"], in: body)
     guard let from = try await position(body, "from") else { throw .badField("from", "needed: a time or a position") }
     let until = try await position(body, "until") ?? Position(ports.head().value + 1)
     let last = min(Position(until.value - 1), ports.head())
     guard from <= last else { throw .badField("until", "there is nothing between from and until") }
     let types = body["types"]?.array?.compactMap(\.string) ?? []
-    guard types.count == body["types"]?.array?.count ?? 0,
+    guard body["types"] == nil || body["types"]?.array != nil, types.count == body["types"]?.array?.count ?? 0,
       types.allSatisfy({ $0.utf8.allSatisfy { $0 > 32 && $0 != 44 } })
     else { throw .badField("types", "expected a list of types") }
     let replay = Replay(after: Position(max(0, from.value - 1)), until: last, types: types)
@@ -165,6 +176,7 @@ extension UpstreamRoutes {
     guard let time = value.string.flatMap({ Timestamp(rfc3339: $0) }) else {
       throw .badField(name, "expected an RFC 3339 time or a position")
     }
+    if name == "from", time > .now() { throw .badField(name, "lies in the future") }
     guard let position = await ports.position(time) else { throw Self.unreadable }
     return position
   }
@@ -181,13 +193,14 @@ extension UpstreamRoutes {
   private func letGo(_ context: RequestContext) async throws(APIError) -> HTTPReply {
     let courier = try courier(context)
     let body = context.request.body.isEmpty ? JSONValue.object([]) : try context.json()
-    let positions = body["positions"]?.array?.compactMap(\.int) ?? []
-    guard positions.count == body["positions"]?.array?.count ?? 0 else {
+    try Self.knowsOnly(["positions"], in: body)
+    let positions = body["positions"].map { ($0.array ?? []).compactMap(\.int) }
+    guard positions?.isEmpty != true, positions?.count == body["positions"]?.array?.count else {
       throw .badField("positions", "expected a list of positions; without it all are meant")
     }
     let events = try await Self.asking { () async throws(DestinationError) in
       try await self.destinations.letGo(
-        positions.map(Position.init), of: courier.record.id, tenant: courier.record.tenant)
+        positions?.map(Position.init), of: courier.record.id, tenant: courier.record.tenant)
     }
     if !events.isEmpty {
       await ports.noteLoss("let go by the administrator: \(courier.record.name)", events.count, events)

@@ -169,8 +169,11 @@ package struct UpstreamRoutes {
     let courier = try courier(context)
     let record = courier.record
     let body = context.request.body.isEmpty ? JSONValue.object([]) : try context.json()
-    let hours = body["overlap_hours"]?.double ?? 24
-    guard (0...720).contains(hours) else { throw .badField("overlap_hours", "expected 0 to 720") }
+    try Self.knowsOnly(["overlap_hours"], in: body)
+    guard let hours = body["overlap_hours"] == nil ? 24 : body["overlap_hours"]?.double, (0...720).contains(hours)
+    else {
+      throw .badField("overlap_hours", "expected 0 to 720")
+    }
     try await Self.asking { () async throws(DestinationError) in
       try await self.destinations.rotateSecret(record.id, of: record.tenant, overlapHours: hours)
     }

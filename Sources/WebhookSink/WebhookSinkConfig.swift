@@ -22,11 +22,21 @@ package struct WebhookSinkConfig: Sendable {
       reader.fault(section, "body", "expected cloudevents, binary, relay or cti")
     }
     record.limits.batch = reader.number(section, "batch_size", default: 1, in: 1...500)
+    if record.body == .binary, record.limits.batch > 1 {
+      reader.fault(
+        section, "batch_size", "the binary form has one event a request; leave this out, or choose another body")
+      record.limits.batch = 1
+    }
     record.limits.inFlight = max(record.limits.inFlight, record.limits.batch)
     record.isCompressed = reader.flag(section, "gzip", default: false)
     options.caFile = reader.optionalText(section, "ca_file")
     options.certificateFile = reader.optionalText(section, "certificate_file")
     options.keyFile = reader.optionalText(section, "key_file")
+    for (name, file) in [
+      ("ca_file", options.caFile), ("certificate_file", options.certificateFile), ("key_file", options.keyFile),
+    ] where file.map({ !Files.exists($0) }) ?? false {
+      reader.fault(section, name, "there is no such file")
+    }
     options.authorization = reader.secret(section, "authorization")
     if let proxy = reader.optionalText(section, "proxy") { options.proxy = proxy }
     if let fault = WebhookAddress.fault(in: record.url, policy: options.policy) { reader.fault(section, "url", fault) }
@@ -36,10 +46,10 @@ package struct WebhookSinkConfig: Sendable {
   private mutating func readKeys(_ reader: inout ConfigReader, _ section: String) {
     for name in ["secret", "previous_secret"] {
       guard let secret = reader.secret(section, name) else { continue }
-      if let key = StandardWebhooks.key(secret) {
+      if let key = StandardWebhooks.key(secret), (24...64).contains(key.reveal().count) {
         keys.append(key)
       } else {
-        reader.fault(section, name + "_file", "expected whsec_ and base64")
+        reader.fault(section, name + "_file", "expected whsec_ and base64 of 24 to 64 bytes")
       }
     }
     if keys.isEmpty { reader.fault(section, "secret_file", "needed: a file with whsec_ and base64 of 24 to 64 bytes") }

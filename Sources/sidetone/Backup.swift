@@ -5,6 +5,7 @@ internal import Basics
 internal import Config
 internal import Glibc
 internal import JSON
+internal import Journal
 internal import Loop
 internal import SQLite
 
@@ -48,6 +49,7 @@ extension Sidetone {
         rename(to + tail, to + ".before-\(stamp)" + tail)
       }
       try Archive.copy(file: folder + "/" + name, to: to, like: config.dataFolder)
+      if name == "journal.db" { try JournalFile(path: to).skipAhead() }
       Files.print("\(name) restored", to: 2)
     }
     return Exit.ok

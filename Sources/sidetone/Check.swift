@@ -16,7 +16,7 @@ internal import ThreeCXSource
 extension Sidetone {
   static let check = Command(
     name: "check", summary: "see whether everything is in place, and how to mend what is not",
-    usage: "check [--json] [--config FILE]", options: [.flag("json"), .value("config")]
+    usage: "check [--json] [--config FILE]", options: [.flag("json"), .value("config")], takesOperands: false
   ) { arguments in
     let preflight = Preflight(isJSON: arguments.has("json"))
     do {

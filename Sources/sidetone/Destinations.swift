@@ -46,7 +46,7 @@ extension Sidetone {
     options: [
       .value("to"), .value("from"), .value("until"), .value("types"), .value("ids"), .flag("aside"), .flag("json"),
       .value("tenant"), .value("config"),
-    ]
+    ], takesOperands: false
   ) { arguments in
     let desk = try StateDesk(arguments)
     guard let name = arguments["to"] else { throw UsageError(description: "--to is missing") }

@@ -15,7 +15,8 @@ extension Sidetone {
   static let listen = Command(
     name: "listen", summary: "forward events, live or from a position, to an address while you develop",
     usage: "listen --to URL [--after POSITION] [--types A,B] [--secret-file FILE] [--config FILE]",
-    options: [.value("to"), .value("after"), .value("types"), .value("secret-file"), .value("config")]
+    options: [.value("to"), .value("after"), .value("types"), .value("secret-file"), .value("config")],
+    takesOperands: false
   ) { arguments in
     guard let url = arguments["to"] else { throw UsageError(description: "--to is missing") }
     let forwarder = try Forwarder(url, secret: try signingKey(arguments))

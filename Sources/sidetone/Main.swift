@@ -22,6 +22,8 @@ struct Command {
   let usage: String
   let options: [Arguments.Option]
   var isHidden = false
+  /// Words beside its options: where there are none, one too many is a slip, like a path without --config.
+  var takesOperands = true
   let run: @LoopActor @Sendable (Arguments) async throws -> Int32
 }
 
@@ -62,6 +64,9 @@ enum Sidetone {
       if arguments.has("help") {
         Files.print("usage: sidetone \(command.usage)\n\n\(command.summary)")
         return Exit.ok
+      }
+      if !command.takesOperands, let stray = arguments.operands.first {
+        throw UsageError(description: "'\(stray)' is not of use here")
       }
       return try await command.run(arguments)
     } catch let error as UsageError {

@@ -6,7 +6,8 @@ internal import JSON
 extension Sidetone {
   static let reconcile = Command(
     name: "reconcile", summary: "compare what was heard with the PBX's own records, and repair the journal",
-    usage: "reconcile [--hour] [--json] [--config FILE]", options: [.flag("hour"), .flag("json"), .value("config")]
+    usage: "reconcile [--hour] [--json] [--config FILE]", options: [.flag("hour"), .flag("json"), .value("config")],
+    takesOperands: false
   ) { arguments in
     let desk = try StateDesk(arguments)
     let report = try await desk.ask("POST", "/relay/reconcile?seconds=\(arguments.has("hour") ? 3600 : 900)")

@@ -33,7 +33,8 @@ extension Sidetone {
 
   static let prune = Command(
     name: "prune", summary: "apply retention to the journal now, or say what would go",
-    usage: "prune [--dry-run] [--json] [--config FILE]", options: [.flag("dry-run"), .flag("json"), .value("config")]
+    usage: "prune [--dry-run] [--json] [--config FILE]", options: [.flag("dry-run"), .flag("json"), .value("config")],
+    takesOperands: false
   ) { arguments in
     let desk = try StateDesk(arguments)
     let answer =

@@ -8,7 +8,8 @@ internal import Loop
 
 extension Sidetone {
   static let serve = Command(
-    name: "serve", summary: "run the agent", usage: "serve [--config FILE]", options: [.value("config")]
+    name: "serve", summary: "run the agent", usage: "serve [--config FILE]", options: [.value("config")],
+    takesOperands: false
   ) { arguments in
     let config = try AgentConfig.load(arguments)
     Log.configure(level: config.logLevel, format: config.logFormat)
@@ -22,7 +23,9 @@ extension Sidetone {
     return await agent.runUntilDone()
   }
 
-  static let version = Command(name: "version", summary: "say which version this is", usage: "version", options: []) {
+  static let version = Command(
+    name: "version", summary: "say which version this is", usage: "version", options: [], takesOperands: false
+  ) {
     _ in
     Files.print("sidetone \(Agent.version)")
     return Exit.ok

@@ -10,7 +10,7 @@ internal import WebSocket
 extension Sidetone {
   static let tail = Command(
     name: "tail", summary: "follow events in the terminal", usage: "tail [--after POSITION] [--json] [--config FILE]",
-    options: [.value("after"), .flag("json"), .value("config")]
+    options: [.value("after"), .flag("json"), .value("config")], takesOperands: false
   ) { arguments in
     let client = ControlClient(try AgentConfig.load(arguments))
     let target = "/relay/ws" + (arguments["after"].map { "?after=\($0)" } ?? "")
@@ -23,7 +23,8 @@ extension Sidetone {
     let signals = Signals([2, 15]) { _ in session.close(1000, "goodbye") }
     return await withCheckedContinuation { continuation in
       session.receive { message in
-        if case .text(let bytes) = message { printer.print(bytes) }
+        // `tail | head` has seen enough.
+        if case .text(let bytes) = message, !printer.print(bytes) { session.close(1000, "goodbye") }
       } onEnd: { code, reason in
         _ = signals
         if code != 1000 { Files.print("the agent ended the feed: \(code) \(reason)", to: 2) }
@@ -37,9 +38,11 @@ extension Sidetone {
 struct EventPrinter: Sendable {
   let isJSON: Bool
 
-  func print(_ bytes: [UInt8]) {
+  /// False where nobody reads it any more.
+  @discardableResult
+  func print(_ bytes: [UInt8]) -> Bool {
     guard !isJSON, let json = try? JSONValue(parsing: bytes) else { return Files.print(bytes + [10]) }
-    Files.print(Self.line(json))
+    return Files.print(Self.line(json))
   }
 
   static func line(_ event: JSONValue) -> String {

@@ -28,7 +28,7 @@ extension Sidetone {
 
   static let status = Command(
     name: "status", summary: "say how the running agent is", usage: "status [--json] [--config FILE]",
-    options: [.flag("json"), .value("config")]
+    options: [.flag("json"), .value("config")], takesOperands: false
   ) { arguments in
     let client = ControlClient(try AgentConfig.load(arguments))
     let health = try await client.call("GET", "/relay/health")

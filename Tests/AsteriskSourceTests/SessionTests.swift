@@ -1,6 +1,7 @@
 import AsteriskSource
 import Basics
 import CallModel
+import Foundation
 import Testing
 
 /// The session as a value: no socket, no clock but the one that is passed in.
@@ -16,6 +17,7 @@ import Testing
     var session: AMISession
     var now = Moment(nanoseconds: 0)
     var sent = ""
+    var isUnanswered = false
     var facts: [Observation.Fact] = []
     var end: AMISession.End?
 
@@ -35,6 +37,7 @@ import Testing
         case .send(let bytes): sent += String(decoding: bytes, as: UTF8.self)
         case .observe(let observation): facts.append(observation.fact)
         case .end(let reason): end = end ?? reason
+        case .unanswered: isUnanswered = true
         case .answer, .up, .snapshotDone, .denied: break
         }
       }
@@ -79,7 +82,18 @@ import Testing
       wire.receive("Event: X\n\n")
     }
     #expect(wire.facts.contains(.snapshotEnded))
-    #expect(wire.end == nil)
+    #expect(wire.isUnanswered && wire.end == nil)
+  }
+
+  @Test func aListWithoutAnEndIsNoPBXs() {
+    var wire = wire()
+    wire.logIn()
+    let action = wire.sent.components(separatedBy: "Action: CoreShowChannels\r\nActionID: ")[1].prefix { $0 != "\r" }
+    wire.receive("Response: Success\nActionID: \(action)\nEventList: start\n\n")
+    for _ in 0..<41 where wire.end == nil {
+      wire.receive(String(repeating: "Event: CoreShowChannel\nActionID: \(action)\n\n", count: 1000))
+    }
+    #expect(wire.end == .garbage)
   }
 
   @Test func silenceIsFoundWithinFiveSeconds() {

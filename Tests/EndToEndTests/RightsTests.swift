@@ -93,6 +93,14 @@ import Testing
     }
   }
 
+  @Test func nobodyPlacesCallsOnAnothersPBX() throws {
+    let cast = try Cast(rate: 1)
+    let theirs = try cast.addKey(["calls:control"], tenant: "globex")
+    let answer = Client.get(
+      cast.agent.port, "/relay/calls", key: theirs, method: "POST", body: #"{"from":"201","to":"204"}"#)
+    #expect(answer.status == 403 && answer.body.contains("not-your-tenant"), "\(answer)")
+  }
+
   @Test func whatIsMeasuredOfADestinationIsItsTenantsAlone() throws {
     let cast = try Cast(rate: 1, environment: ["SIDETONE_UPSTREAM__ALLOWED_NETWORKS": "127.0.0.0/8"])
     let ours = try cast.addKey(["metrics:read", "destinations:write"])

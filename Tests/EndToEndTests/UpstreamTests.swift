@@ -259,6 +259,24 @@ import Testing
   }
 }
 
+extension UpstreamTests {
+  @Test(arguments: [
+    ("let-go", #"{"positions":999999}"#, "positions"), ("let-go", #"{"positions":[]}"#, "positions"),
+    ("let-go", #"{"position":[1]}"#, "position"), ("replay", #"{"from":1,"until":6,"types":"call.ended"}"#, "types"),
+    ("replay", #"{"from":5,"untill":6}"#, "untill"), ("replay", #"{"from":5,"status":5}"#, "status"),
+    ("replay", #"{"from":"9999-12-31T23:59:59Z"}"#, "from"), ("replay", #"{"status":"aside","types":[]}"#, "types"),
+    ("rotate-secret", #"{"overlap_hours":"1"}"#, "overlap_hours"), ("rotate-secret", #"{"overlap":1}"#, "overlap"),
+    ("rotate-secret", "[]", "body"),
+  ])
+  func whatIsMistakenForAWishIsRefused(_ path: String, _ body: String, _ field: String) throws {
+    let stage = try UpstreamStage(rate: 10)
+    _ = try stage.add("crm", to: 1)
+    let answer = try stage.ask("POST", "/api/destinations/crm/" + path, body)
+    #expect(answer.status == 400 || answer.status == 422, "\(answer)")
+    #expect(answer.json["fields"]?[field] != nil, "\(answer)")
+  }
+}
+
 /// The same from the terminal.
 @Suite(.serialized) struct UpstreamCommandTests {
   @Test func destinationsAreMadeAndMendedFromTheTerminal() throws {

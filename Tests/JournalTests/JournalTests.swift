@@ -40,6 +40,30 @@ import Testing
     #expect(try file.entries(after: Position(1), limit: 10).map(\.position.value) == [2, 3, 4])
   }
 
+  @Test func aJournalThatCameBackGivesNoPositionTwice() throws {
+    do {
+      let file = try JournalFile(path: folder + "/back.db")
+      _ = try file.append(entries([event(1), event(2)]))
+      try file.skipAhead()
+    }
+    let file = try JournalFile(path: folder + "/back.db")
+    #expect(file.head == Position(2))
+    #expect(try file.append(entries([event(3), event(4)])).map(\.position.value) == [1_000_000_003, 1_000_000_004])
+    #expect(try file.entries(after: Position(1), limit: 10).map(\.position.value) == [2, 1_000_000_003, 1_000_000_004])
+  }
+
+  @Test func onlyItsOwnerReadsAJournal() throws {
+    umask(0)
+    defer { umask(0o022) }
+    let path = folder + "/private.db"
+    let file = try JournalFile(path: path)
+    _ = try file.append(entries([event(1)]))
+    for name in [path, path + "-wal"] {
+      let mode = try FileManager.default.attributesOfItem(atPath: name)[.posixPermissions] as? Int
+      #expect(mode == 0o600, "\(name)")
+    }
+  }
+
   @Test func whatWasAppendedReadsBackByteForByte() throws {
     let file = try JournalFile(path: folder + "/b.db")
     let kept = try file.append(

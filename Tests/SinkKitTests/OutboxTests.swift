@@ -139,6 +139,46 @@ import Testing
     #expect(bench.rows.values.map(\.position) == [Position(2)])
   }
 
+  /// Events that always fail do not keep a healthy peer from everything else.
+  @Test func whatNeverFailedIsTriedInTurnWithWhatDid() {
+    var bench = Bench()
+    for position in 1...6 { bench.offer(Self.entry(Int64(position), call: UInt64(position))) }
+    for _ in 1...Breaker.threshold { bench.settle(bench.next(), .kept) { UInt64($0) } }
+    #expect(!bench.outbox.breaker.isClosed)
+    var sent: [Int64] = []
+    while bench.outbox.breaker.isClosed == false, sent.count < 5 {
+      bench.wait(61)
+      guard let probe = bench.next() else { continue }
+      sent += probe.positions
+      bench.settle(probe, probe.positions == [6] ? .accepted : .kept) { UInt64($0) }
+    }
+    #expect(sent.last == 6 && sent.count <= 3, "\(sent)")
+  }
+
+  @Test func aPeerThatAsksForNoPauseGetsOne() {
+    var bench = Bench { $0.requests = 1 }
+    bench.offer(Self.entry(1, call: 1))
+    var sent = 0
+    for _ in 0..<600 {
+      bench.wait(0.1)
+      guard let flight = bench.next() else { continue }
+      sent += 1
+      bench.settle(flight, .slowDown, call: { _ in 1 }, asked: .zero)
+    }
+    #expect((3...8).contains(sent), "\(sent) in a minute")
+  }
+
+  @Test func otherLimitsDoNotForgetWhatThePeerAskedFor() {
+    var bench = Bench()
+    bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 2))
+    bench.settle(bench.next(), .slowDown, call: { _ in 1 }, asked: .seconds(3600))
+    bench.outbox.change(Outbox.Limits(), rate: nil, at: bench.now)
+    bench.wait(3000)
+    #expect(bench.next() == nil)
+    bench.wait(601)
+    #expect(bench.next() != nil)
+  }
+
   @Test func aDeadDestinationIsProbedByOneAndNothingIsGivenUp() {
     var bench = Bench()
     for position in 1...100 { bench.offer(Self.entry(Int64(position), call: UInt64(position))) }

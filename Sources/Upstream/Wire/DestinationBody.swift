@@ -134,6 +134,7 @@ enum DestinationWire {
       json.field("state_since", state.since)
       json.field("state_reason", state.reason)
       json.field("health", health(courier))
+      json.field("waits_seconds", courier.quietFor > .zero ? Int64(courier.quietFor.seconds.rounded(.up)) : nil)
       json.field("position", outbox.counts.checkpoint.value)
       json.field("lag", courier.lag(behind: head))
       json.field("in_flight", outbox.inFlightCount)
@@ -162,7 +163,8 @@ enum DestinationWire {
   @LoopActor
   private static func health(_ courier: Courier) -> String {
     if courier.state.kind != .active { return courier.state.kind.rawValue }
-    return courier.outbox.breaker.isClosed ? "ok" : "failing"
+    if !courier.outbox.breaker.isClosed { return "failing" }
+    return courier.quietFor > .zero ? "waiting" : "ok"
   }
 
   private static func write(_ tally: Tally, to json: inout JSONWriter) {

@@ -27,7 +27,8 @@ enum UpstreamSchema {
       ("origin", .oneOf(["api", "file"])), ("url", .string),
     ] + settings + [
       ("state", .oneOf(["active", "paused", "gone"])), ("state_since", .string), ("state_reason", .string),
-      ("health", .string), ("position", .integer), ("lag", .integer), ("in_flight", .integer), ("held", .integer),
+      ("health", .string), ("waits_seconds", .nullable(.integer)), ("position", .integer), ("lag", .integer),
+      ("in_flight", .integer), ("held", .integer),
       ("set_aside", .integer), ("accepted", .integer), ("last_accepted_at", maybeTime), ("last_failure_at", maybeTime),
       ("last_failure", maybeText), ("replay_until", .nullable(.integer)), ("secret_version", .integer),
       ("previous_secret_until", maybeTime), ("created_at", .string), ("updated_at", .string),
