@@ -331,9 +331,9 @@ struct shim_posting {
   size_t room;
   char retry_after[RETRY_AFTER];
   char error[CURL_ERROR_SIZE];
-  // What of the answer's body may still come, and whether its head is whole.
+  // What of the answer's body may still come, and whether more came.
   size_t body_left;
-  int has_head;
+  int is_cut;
 };
 
 static char *copied(const char *text) { return text ? strdup(text) : NULL; }
@@ -355,14 +355,13 @@ shim_post *shim_post_new(const struct shim_transfer_options *options, shim_addre
 static size_t on_post_body(char *bytes, size_t one, size_t size, void *context) {
   (void)bytes;
   shim_posting *posting = context;
-  if (one * size > posting->body_left) return 0;
+  if (one * size > posting->body_left) return posting->is_cut = 1, 0;
   posting->body_left -= one * size;
   return one * size;
 }
 
 static size_t on_post_header(char *bytes, size_t one, size_t size, void *context) {
   shim_posting *posting = context;
-  posting->has_head = one * size == 2 && bytes[0] == '\r';
   size_t length = one * size, start = sizeof "retry-after:" - 1;
   if (length <= start || length - start >= RETRY_AFTER || strncasecmp(bytes, "retry-after:", start)) return length;
   memcpy(posting->retry_after, bytes + start, length - start);
@@ -425,7 +424,7 @@ shim_posting *shim_post_begin(
   posting->context = context;
   posting->retry_after[0] = posting->error[0] = 0;
   posting->body_left = BODY;
-  posting->has_head = 0;
+  posting->is_cut = 0;
   int count = keep(posting, lines, lines_size, body, body_size);
   if (count < 0) {
     posting->next = post->free;
@@ -449,10 +448,7 @@ long shim_post_status(shim_posting *posting, const char **retry_after) {
   return status;
 }
 
-int shim_post_answered(shim_posting *posting) {
-  const char *unused;
-  return posting->has_head && shim_post_status(posting, &unused) >= 200;
-}
+int shim_post_cut(shim_posting *posting) { return posting->is_cut; }
 
 const char *shim_post_error(shim_posting *posting, int code) {
   return posting->error[0] ? posting->error : api.easy_strerror(code);

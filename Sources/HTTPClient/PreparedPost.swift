@@ -46,8 +46,7 @@ package final class PreparedPost {
     underWay += 1
     let code: Int32 = await withUnsafeContinuation { posting.waiting = $0 }
     defer { end(handle) }
-    // The head is the answer: a body that is cut short, trickles or has no end takes nothing back.
-    if code != 0, shim_post_answered(handle) == 0 {
+    if code != 0, shim_post_cut(handle) == 0 {
       if let refused = posting.refused {
         throw ClientFailure(.forbidden, "\(refused) is not an address that may be connected to")
       }

@@ -226,6 +226,16 @@ import Testing
     #expect(Client.get(stage.agent.port, "/livez").status == 200)
   }
 
+  @Test func ofAnEndlessAnswerOnlyTheHeadCounts() throws {
+    let stage = try UpstreamStage(rate: 10)
+    let receiver = Receiver { $0.number <= 5 ? .endless : .status(200) }
+    _ = try stage.add("crm", to: receiver.port)
+    #expect(receiver.wait(distinct: 20))
+    #expect(receiver.unstopped == 0)
+    let ids = receiver.all.map { $0.headers["webhook-id"] }
+    #expect(Set(ids.prefix(5)).isDisjoint(with: ids.dropFirst(5)), "none was sent again")
+  }
+
   @Test func aNameThatIsTwiceStopsOnlyItself() throws {
     let stage = try UpstreamStage(rate: 10)
     let receiver = Receiver()

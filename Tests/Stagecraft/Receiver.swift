@@ -22,6 +22,8 @@ package final class Receiver: @unchecked Sendable {
     case nothing
     /// A byte of the answer now and then, never all of it.
     case trickle
+    /// 200, and a body that goes on for as long as the sender reads it.
+    case endless
     /// The connection is reset before an answer.
     case reset
     /// As it is: for what is no HTTP.
@@ -33,6 +35,8 @@ package final class Receiver: @unchecked Sendable {
   private let changed = NSCondition()
   private var requests: [Request] = []
   private var count = 0
+  /// Endless answers of which more than 64 MB were read.
+  package private(set) var unstopped = 0
   private var distinct: Set<String> = []
   private var peers: Set<Int32> = []
   private let answer: @Sendable (Request) -> Answer
@@ -159,6 +163,12 @@ package final class Receiver: @unchecked Sendable {
     case .trickle:
       _ = put(peer, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nx")
       awaitEnd(peer)
+      return false
+    case .endless:
+      _ = put(peer, "HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n")
+      let piece = String(repeating: "x", count: 65_536)
+      for _ in 0..<1000 where !put(peer, piece) { return false }
+      changed.withLock { unstopped += 1 }
       return false
     case .reset:
       var linger = linger(l_onoff: 1, l_linger: 0)

@@ -75,8 +75,8 @@ shim_posting *shim_post_begin(
   void *multi, shim_post *post, const char *lines, size_t lines_size, const void *body, size_t body_size, void *context);
 // The status, and Retry-After's value or an empty text; valid until the end.
 long shim_post_status(shim_posting *posting, const char **retry_after);
-// Whether an answer's head came whole, whatever became of its body.
-int shim_post_answered(shim_posting *posting);
+// Whether the answer's body was longer than 64 KiB and was cut there: its head is the answer then, and no error.
+int shim_post_cut(shim_posting *posting);
 const char *shim_post_error(shim_posting *posting, int code);
 void shim_post_end(void *multi, shim_posting *posting);
 // Nothing may be under way.
