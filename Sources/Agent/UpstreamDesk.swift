@@ -97,6 +97,11 @@ final class UpstreamDesk {
       }
     }
     let gone = try? await journal.prune(olderThanDays: days, largerThanMiB: mebibytes, claims: claims)
+    // What fails now is found again by the next round.
+    try? await destinations.forgetAside(before: journal.oldest) { [journal] name, events in
+      try await journal.record(
+        loss: "retention", count: events.count, detail: "set aside for \(name), and never delivered", events: events)
+    }
     if claims.contains(where: { $0.from < journal.oldest }) {
       health.raise(AgentCondition.undeliveredLost)
     } else {

@@ -95,6 +95,20 @@ extension Destinations {
     return gone
   }
 
+  /// What is set aside and stood before `oldest`, where the journal has nothing any more: it cannot be sent again.
+  /// - Parameter note: keeps the events in the loss ledger; they leave the list afterwards.
+  package func forgetAside(
+    before oldest: Position, note: @LoopActor (_ destination: String, [EventID]) async throws -> Void
+  ) async throws {
+    for record in couriers.values.filter({ $0.outbox.counts.setAside > 0 }).map(\.record) {
+      let rows = try await open(record.id, of: record.tenant, state: .aside, after: .start, limit: Self.piece)
+      let gone = rows.filter { $0.position < oldest }
+      guard !gone.isEmpty else { continue }
+      try await note(record.name, gone.map(\.event))
+      _ = try await letGo(gone.map(\.position), of: record.id, tenant: record.tenant)
+    }
+  }
+
   package func log(of id: UUID, tenant: UUID, before: Int64, about position: Position?, limit: Int)
     async throws(DestinationError) -> [(page: Int64, attempts: [UInt8])]
   {
