@@ -55,9 +55,14 @@ package struct Pace: Sendable {
   package mutating func slowDown(at now: Moment, asked: Duration?) {
     width = max(1, width / 2)
     sinceGrowth = 0
-    let least = min(Self.longestOwnQuiet, .seconds(Self.shortestQuiet.seconds * Double(1 << min(refusals, 6))))
-    refusals += 1
-    quietUntil = max(quietUntil, now + max(least, asked.map { RetrySchedule.clamped($0) } ?? Self.defaultQuiet))
+    // Of those that were under way together the first counts.
+    if now >= quietUntil { refusals += 1 }
+    let wish = asked.map { RetrySchedule.clamped($0) } ?? Self.defaultQuiet
+    quietUntil = max(quietUntil, now + (wish < Self.shortestQuiet ? ownQuiet : wish))
+  }
+
+  private var ownQuiet: Duration {
+    min(Self.longestOwnQuiet, .seconds(Self.shortestQuiet.seconds * Double(1 << min(max(0, refusals - 1), 6))))
   }
 
   /// Other limits; what the peer asked for holds on.

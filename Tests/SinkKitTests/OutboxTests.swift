@@ -168,6 +168,19 @@ import Testing
     #expect((3...8).contains(sent), "\(sent) in a minute")
   }
 
+  @Test func aPauseThatIsAskedForIsKeptToTheSecond() {
+    var bench = Bench { $0.requests = 8 }
+    for position in 1...8 { bench.offer(Self.entry(Int64(position), call: UInt64(position))) }
+    for _ in 0..<5 {
+      let flights = (0..<8).compactMap { _ in bench.next() }
+      #expect(!flights.isEmpty)
+      for flight in flights { bench.settle(flight, .slowDown, call: { UInt64($0) }, asked: .seconds(1)) }
+      bench.save()
+      #expect(bench.next() == nil)
+      bench.wait(1.01)
+    }
+  }
+
   @Test func otherLimitsDoNotForgetWhatThePeerAskedFor() {
     var bench = Bench()
     bench.offer(Self.entry(1, call: 1), Self.entry(2, call: 2))
