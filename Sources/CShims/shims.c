@@ -185,9 +185,9 @@ ssize_t shim_writev(int fd, const struct iovec *parts, int count) {
 
 int shim_random(void *bytes, size_t size) { return getrandom(bytes, size, 0) == (ssize_t)size ? 0 : -EIO; }
 
-static _Thread_local int on_loop_thread;
 void shim_settle_malloc(void) { mallopt(M_MXFAST, 0); }
 
+static _Thread_local int on_loop_thread;
 void shim_mark_loop_thread(void) { on_loop_thread = 1; }
 int shim_on_loop_thread(void) { return on_loop_thread; }
 

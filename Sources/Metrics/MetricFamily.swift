@@ -28,12 +28,13 @@ package struct MetricFamily: Sendable {
   }
 
   private static func escaped(_ text: String) -> String {
-    text.reduce(into: "") { shown, character in
-      switch character {
+    // By scalars: a carriage return and its line feed are one character, and would pass for none of these.
+    text.unicodeScalars.reduce(into: "") { shown, scalar in
+      switch scalar {
       case "\\": shown += "\\\\"
       case "\"": shown += "\\\""
       case "\n": shown += "\\n"
-      default: shown.append(character)
+      default: shown.unicodeScalars.append(scalar)
       }
     }
   }
