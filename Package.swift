@@ -146,6 +146,7 @@ let checks: [Target] = [
       "SinkKit", "WebhookSink", "CloudEvents", "HTTPClient", "CallModel", "Crypto", "Store", "JSON", "Loop", "Basics",
     ]),
   tests("Identity", of: ["Identity", "Store", "Crypto", "HTTP", "JSON", "Loop", "Basics"]),
+  tests("Hub", of: ["Hub", "CallModel", "Loop", "Basics"]),
   tests("Journal", of: ["Journal", "CallModel", "SQLite", "Loop", "Basics"]),
   tests(
     "Agent",

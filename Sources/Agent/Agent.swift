@@ -75,7 +75,7 @@ package final class Agent {
       signals = Signals(handledSignals) { [unowned self] signal in if signal == SIGHUP { reload() } else { drain() } }
     }
     try takeLock()
-    let worker = Worker(name: "worker", isBackground: true)
+    let worker = Worker(name: "worker", share: .background)
     let journal = try await Journal.open(path: config.journalPath, helper: worker)
     self.journal = journal
     journal.onCorrupt = { [unowned self] reason in

@@ -11,13 +11,6 @@ package protocol EventLog: Sendable {
   @LoopActor func page(after: Position, limit: Int) async -> [JournalEntry]?
 }
 
-/// A live subscriber. Called on the loop, in order of positions.
-@LoopActor
-package protocol Subscriber: AnyObject {
-  /// - Parameter isAlone: no other entry follows in this turn, so there is nothing to gather.
-  func take(_ entry: RenderedEntry, isAlone: Bool)
-}
-
 @LoopActor
 package final class Hub {
   /// Recent entries kept in memory, so that most resumes cost no disk.
@@ -28,8 +21,9 @@ package final class Hub {
   private var recentStart = 0
   private var recentBytes = 0
   private var subscribers: [ObjectIdentifier: any Subscriber] = [:]
+  private lazy var rounds = Rounds { [unowned self] in Array(subscribers.values) }
   private var calls: [CallID: JournalEntry] = [:]
-  /// Position of the newest entry that subscribers were given.
+  /// Position of the newest entry that may be told.
   package private(set) var head: Position
 
   package init(log: any EventLog) {
@@ -44,14 +38,14 @@ package final class Hub {
 
   // MARK: Publishing
 
+  /// Subscribers are woken in rounds, a piece a turn, while the next entries are already on their way to the disk.
   package func publish(_ entries: [JournalEntry]) {
     for entry in entries {
       follow(entry)
-      let rendered = RenderedEntry(entry)
-      keep(rendered)
+      keep(RenderedEntry(entry))
       head = entry.position
-      for subscriber in subscribers.values { subscriber.take(rendered, isAlone: entries.count == 1) }
     }
+    rounds.ask()
   }
 
   private func follow(_ entry: JournalEntry) {
@@ -88,11 +82,17 @@ package final class Hub {
 
   /// As `page`, at once; nil when it is not in memory.
   package func recentPage(after: Position, limit: Int) -> [RenderedEntry]? {
+    recent(after: after).map { Array($0.prefix(limit)) }
+  }
+
+  /// All entries behind `after`; nil when not all of them are in memory.
+  package func recent(after: Position) -> ArraySlice<RenderedEntry>? {
     if after >= head { return [] }
     let kept = recent[recentStart...]
     guard let first = kept.first, first.entry.position.value - 1 <= after.value else { return nil }
-    let skip = kept.firstIndex { $0.entry.position > after } ?? kept.endIndex
-    return Array(kept[skip...].prefix(limit))
+    // From the end, since most who ask lack one.
+    let known = kept.lastIndex { $0.entry.position <= after }
+    return kept[(known.map { $0 + 1 } ?? kept.startIndex)...]
   }
 
   /// Entries up to this position are gone by retention; nil while nothing is.

@@ -55,7 +55,7 @@ package final class Journal {
   /// Opens or creates the journal; bounds and open calls are read, entries are not.
   /// - Parameter helper: does what can wait, beside the appends; without one they do it themselves.
   package static func open(path: String, helper: Worker? = nil) async throws -> Journal {
-    let worker = Worker(name: "journal")
+    let worker = Worker(name: "journal", share: .prompt)
     let file = try await worker.run { () throws(SQLiteError) in
       do throws(SQLiteError) {
         return try JournalFile(path: path)

@@ -1,7 +1,7 @@
 // The one thread that does the work: an epoll loop that is also a Swift executor, so that a handler, a timer and an
 // `await` all run on the thread that owns the sockets (measured in docs/decisions/0001-runtime.md).
 //
-//   turn = jobs ─▶ epoll ─▶ handlers ─▶ timers ─▶ jobs ─▶ end-of-turn hooks (flush what was written)
+//   turn = jobs ─▶ epoll ─▶ handlers ─▶ timers ─▶ jobs ─▶ end-of-turn hooks (flush what was written) ─▶ pieces of long work
 
 internal import Basics
 internal import CShims
@@ -72,6 +72,7 @@ package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   private var slots: [Slot] = []
   private var freeSlots: [Int] = []
   private var turnEnds: [@LoopActor () -> Void] = []
+  private var leftOver: [@LoopActor () -> Void] = []
   private var dirty: [any Flushable] = []
   private var timers = TimerHeap()
   private var isStopped = false
@@ -134,11 +135,12 @@ package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
   @LoopActor private func turn() {
     runJobs()
     endTurn()
-    let timeout = jobs.isEmpty ? timers.millisecondsToNext(from: Moment.now()) : 0
+    let timeout = jobs.isEmpty && leftOver.isEmpty ? timers.millisecondsToNext(from: Moment.now()) : 0
     poll(timeout: timeout)
     for body in timers.takeDue(at: Moment.now()) { body() }
     runJobs()
     endTurn()
+    runLeftOver()
     longestTurn = max(longestTurn, Moment.now() - turnStart)
   }
 
@@ -225,6 +227,17 @@ package final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
       turnEnds.removeAll(keepingCapacity: true)
       for body in bodies { body() }
     }
+  }
+
+  /// Runs once, when all else of this turn is done: a piece of work that is too long for one turn. What it leaves for
+  /// another piece it asks for again, and the sockets are looked at in between.
+  @LoopActor package func whenTurnIsDone(_ body: @escaping @LoopActor () -> Void) { leftOver.append(body) }
+
+  @LoopActor private func runLeftOver() {
+    guard !leftOver.isEmpty else { return }
+    let bodies = leftOver
+    leftOver.removeAll(keepingCapacity: true)
+    for body in bodies { body() }
   }
 
   package struct Timer: Sendable {

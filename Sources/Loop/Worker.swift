@@ -11,15 +11,26 @@ package final class Worker: Sendable {
     var isStopped = false
   }
 
+  /// How the processor is shared with it.
+  package enum Share: Sendable {
+    case usual
+    /// Works in short bursts that somebody waits for.
+    case prompt
+    /// Runs when nothing else wants the processor, the PBX before all (nice 19).
+    case background
+  }
+
   private let state = Mutex(State())
   private let ready: Semaphore
 
-  /// - Parameters:
-  ///   - name: at most 15 bytes; what `top -H` shows.
-  ///   - isBackground: runs when nothing else wants the processor, the PBX before all (nice 19).
-  package init(name: String, isBackground: Bool = false) {
+  /// - Parameter name: at most 15 bytes; what `top -H` shows.
+  package init(name: String, share: Share = .usual) {
     ready = Semaphore()
-    if isBackground { post { shim_lower_thread_priority() } }
+    switch share {
+    case .usual: break
+    case .prompt: post { shim_prefer_short_slices() }
+    case .background: post { shim_lower_thread_priority() }
+    }
     let context = Unmanaged.passRetained(self).toOpaque()
     let failed = shim_start_thread(name, 512 << 10, { Worker.main($0!) }, context)
     precondition(failed == 0, "no thread to be had for \(name)")

@@ -73,10 +73,14 @@ final class Feed: Subscriber {
     if unread.isEmpty { advance() } else { givePage(unread) }
   }
 
-  func take(_ entry: RenderedEntry, isAlone: Bool) {
-    // A page that was read may be ahead of what is being published: what was given is not given again.
-    guard isLive, !isStopped, entry.entry.position > cursor else { return }
-    give(entry, isAlone: isAlone)
+  func wake() {
+    guard isLive, !isStopped else { return }
+    guard let fresh = hub.recent(after: cursor) else {
+      isLive = false
+      return advance()
+    }
+    let isAlone = fresh.count == 1
+    for entry in fresh where !isStopped { give(entry, isAlone: isAlone) }
   }
 
   private func give(_ entry: RenderedEntry, isAlone: Bool = false) {

@@ -28,7 +28,7 @@ package final class PBXDatabase {
 
   package init(_ config: ThreeCXDatabaseConfig, health: HealthBoard, region: PhoneRegion?) {
     (self.config, self.health, self.region) = (config, health, region)
-    worker = Worker(name: "pbx-db", isBackground: true)
+    worker = Worker(name: "pbx-db", share: .background)
   }
 
   package func stop() {
