@@ -45,10 +45,10 @@ final class Browser {
       "--disable-background-networking", "--disable-component-update", "--disable-extensions",
       "--remote-debugging-port=0", "--user-data-dir=" + TemporaryDirectory.make(), "about:blank",
     ]
-    let errors = Pipe()
+    let errors = Pipe.make()
     process.standardError = errors
     process.standardOutput = FileHandle(forWritingAtPath: "/dev/null")
-    try process.run()
+    try process.begin()
     var said = ""
     while case let more = errors.fileHandleForReading.availableData, !more.isEmpty {
       said += String(decoding: more, as: UTF8.self)

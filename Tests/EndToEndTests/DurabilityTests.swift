@@ -162,7 +162,7 @@ final class FeedListener {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/prlimit")
     process.arguments = ["--pid", "\(pid)", "--fsize=\(bytes.map(String.init) ?? "unlimited"):unlimited"]
-    try process.run()
+    try process.begin()
     process.waitUntilExit()
     #expect(process.terminationStatus == 0)
   }

@@ -73,7 +73,7 @@ import Testing
     }
     for path in ["/admin/api/keys", "/admin/api/users", "/admin/api/audit", "/relay/call-history", "/relay/events"] {
       let text = Client.get(port, path, key: eve).body
-      for id in theirs.map(\.1) + ["ada"] { #expect(!text.contains(id), "\(path) shows \(id)") }
+      for id in theirs.map(\.1) + ["\"ada\""] { #expect(!text.contains(id), "\(path) shows \(id)") }
       if path.hasPrefix("/relay") { #expect(try rows(path, eve).isEmpty) }
     }
     #expect(try rows("/admin/api/keys", ada).allSatisfy { $0["revoked_at"] == .null })

@@ -347,9 +347,9 @@ extension UpstreamTests {
       "listen", "--to", "http://127.0.0.1:\(receiver.port)/", "--after", "0", "--secret-file",
       stage.stage.folder + "/hook", "--config", stage.stage.configPath,
     ]
-    let output = Pipe()
+    let output = Pipe.make()
     listening.standardOutput = output
-    try listening.run()
+    try listening.begin()
     #expect(receiver.wait { $0.count >= 30 })
     listening.terminate()
     listening.waitUntilExit()

@@ -7,7 +7,7 @@ internal import TestSupport
 
 package final class RunningProgram: @unchecked Sendable {
   private let process = Process()
-  private let output = Pipe()
+  private let output = Pipe.make()
   private let lock = NSLock()
   private var text = ""
   package let ready: String
@@ -33,7 +33,7 @@ package final class RunningProgram: @unchecked Sendable {
     process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardOutput = output
     process.standardError = FileHandle(forWritingAtPath: log)
-    try process.run()
+    try process.begin()
     var found = ""
     while !found.contains("\n") {
       let more = output.fileHandleForReading.availableData
@@ -66,12 +66,12 @@ package final class RunningProgram: @unchecked Sendable {
   /// Runs a command to its end and gives what it printed.
   package static func run(_ arguments: [String]) throws -> (code: Int32, text: String) {
     let process = Process()
-    let output = Pipe()
+    let output = Pipe.make()
     process.executableURL = binary
     process.arguments = arguments
     process.standardOutput = output
     process.standardError = FileHandle(forWritingAtPath: "/dev/null")
-    try process.run()
+    try process.begin()
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     return (process.terminationStatus, text)

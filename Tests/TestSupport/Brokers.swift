@@ -22,7 +22,7 @@ package final class NATSServer: @unchecked Sendable {
     server.environment = ["PATH": "/usr/local/bin:/usr/bin:/usr/sbin:/bin"]
     server.standardOutput = FileHandle.nullDevice
     server.standardError = FileHandle.nullDevice
-    try server.run()
+    try server.begin()
     process = server
   }
 
@@ -93,12 +93,12 @@ package final class KafkaCluster: @unchecked Sendable {
 package enum Tool {
   package static func run(_ words: [String]) throws -> String {
     let process = Process()
-    let output = Pipe()
+    let output = Pipe.make()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = words
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
-    try process.run()
+    try process.begin()
     let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     return text

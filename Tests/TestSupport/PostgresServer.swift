@@ -93,8 +93,11 @@ package final class PostgresServer: @unchecked Sendable {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, folder + "/said", O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // A server that stays must not keep a stranger's pipe open; of what is closed already glibc makes no fault.
+    for descriptor in Int32(3)..<2048 { posix_spawn_file_actions_addclose(&actions, descriptor) }
     var (pid, status): (pid_t, Int32) = (0, 0)
-    guard posix_spawnp(&pid, words[0]!, &actions, nil, words, environ) == 0, waitpid(pid, &status, 0) == pid,
+    guard startAlone({ posix_spawnp(&pid, words[0]!, &actions, nil, words, environ) }) == 0,
+      waitpid(pid, &status, 0) == pid,
       status == 0
     else {
       let said = ["said", "log"].compactMap { try? String(contentsOfFile: folder + "/" + $0, encoding: .utf8) }

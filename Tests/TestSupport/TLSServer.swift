@@ -25,9 +25,9 @@ package final class TLSServer {
     making.executableURL = URL(fileURLWithPath: "/bin/sh")
     making.arguments = ["-c", script]
     making.standardError = FileHandle.nullDevice
-    try making.run()
+    try making.begin()
     making.waitUntilExit()
-    let output = Pipe()
+    let output = Pipe.make()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = [
       "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", folder + "/cert.pem", "-key", folder + "/key.pem", mode,
@@ -35,8 +35,9 @@ package final class TLSServer {
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
     // Kept open: at the end of its input it would end.
-    process.standardInput = Pipe()
-    try process.run()
+    process.standardInput = Pipe.make()
+    try process.begin()
+    process.endWithTests()
     var said = ""
     while !said.contains("ACCEPT 127.0.0.1:") || !said.hasSuffix("\n") {
       let more = output.fileHandleForReading.availableData
@@ -46,5 +47,6 @@ package final class TLSServer {
     port = said.split(separator: "ACCEPT 127.0.0.1:").last.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
   }
 
-  deinit { if process.isRunning { process.terminate() } }
+  // s_server does not heed SIGTERM.
+  deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 }
