@@ -122,7 +122,7 @@ let checks: [Target] = [
     swiftSettings: house),
   .target(
     name: "Stagecraft", dependencies: ["TestSupport"], path: "Tests/Stagecraft", swiftSettings: house),
-  tests("Basics", of: ["Basics", "JSON", "Crypto"]),
+  tests("Basics", of: ["Basics", "JSON", "Crypto", "Metrics"]),
   tests("HTTP", of: ["HTTP", "Loop", "Basics"]),
   tests("HTTPClient", of: ["HTTPClient", "HTTP", "Loop", "Basics"]),
   tests("WebSocket", of: ["WebSocket", "HTTP", "Loop"]),

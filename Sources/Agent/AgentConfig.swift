@@ -5,6 +5,7 @@ internal import Basics
 package import CallModel
 package import Config
 package import HTTP
+internal import HTTPClient
 package import Identity
 package import Log
 package import Loop
@@ -101,13 +102,21 @@ package struct AgentConfig: Sendable {
     } else {
       reader.fault("http", "listen", "expected address:port, [address]:port or the path of a socket")
     }
-    http.trustedProxies = Set(reader.list("http", "trusted_proxies", default: ["127.0.0.1", "::1"]))
+    readProxies(&reader)
     http.basePath = reader.text("http", "base_path", default: "")
     if !http.basePath.isEmpty, !http.basePath.hasPrefix("/") || http.basePath.hasSuffix("/") {
       reader.fault("http", "base_path", "begins with / and does not end with it")
     }
     http.maxConnections = reader.number("http", "max_connections", default: 4096, in: 8...100_000)
     http.limits.bodyBytes = reader.number("http", "body_limit_bytes", default: 1 << 20, in: 1024...(64 << 20))
+  }
+
+  private mutating func readProxies(_ reader: inout ConfigReader) {
+    let proxies = reader.list("http", "trusted_proxies", default: ["127.0.0.1", "::1"])
+    for proxy in proxies where proxy != "local" && NetworkAddress(proxy) == nil {
+      reader.fault("http", "trusted_proxies", "expected addresses like 127.0.0.1, or local; \(proxy) is none")
+    }
+    http.trustedProxies = Set(proxies)
   }
 
   private mutating func readLog(_ reader: inout ConfigReader) {

@@ -84,11 +84,12 @@ package struct AMISession: Sendable {
   // MARK: In
 
   package mutating func received(_ bytes: UnsafeRawBufferPointer, at now: Moment, time: Timestamp) -> [Effect] {
-    (self.now, self.time, lastHeard) = (now, time, now)
-    pingSince = nil
+    (self.now, self.time) = (now, time)
     decoder.feed(bytes)
     do throws(AMIFault) {
       while try decoder.next() {
+        // Whole messages alone: half of one, for ever, is a PBX that says nothing.
+        (lastHeard, pingSince) = (now, nil)
         if phase == .banner { greet() }
         message()
       }

@@ -67,12 +67,19 @@ package final class Router {
     _ node: Node, _ parts: ArraySlice<String>, _ values: inout [String]
   ) -> [String: (route: Route, names: [String])]? {
     guard let part = parts.first else { return node.methods.isEmpty ? nil : node.methods }
-    if let next = node.fixed[part], let found = descend(next, parts.dropFirst(), &values) { return found }
+    if let next = node.fixed[part] ?? spelt(part, of: node), let found = descend(next, parts.dropFirst(), &values) {
+      return found
+    }
     guard let next = node.variable.first, !part.isEmpty else { return nil }
     values.append(HTTPRequest.decoded(part[...], isForm: false))
     if let found = descend(next, parts.dropFirst(), &values) { return found }
     values.removeLast()
     return nil
+  }
+
+  /// RFC 3986 §6.2.2.2: `%61` is another spelling of `a`.
+  private static func spelt(_ part: String, of node: Node) -> Node? {
+    part.utf8.contains(37) ? node.fixed[HTTPRequest.decoded(part[...], isForm: false)] : nil
   }
 
   /// Methods that are known, if not here (IANA's registry, and QUERY).

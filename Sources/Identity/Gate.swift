@@ -104,7 +104,8 @@ package final class Gate {
   private func bearer(_ header: String) throws(APIError) -> Caller {
     let scheme = header.utf8.prefix(7)
     guard scheme.count == 7, scheme.elementsEqual("bearer ".utf8, by: { $0 | 32 == $1 }) else { throw Self.invalid }
-    let text = header[scheme.endIndex...]
+    // RFC 9110 §11.4: one blank or more.
+    let text = header[scheme.endIndex...].drop { $0 == " " }
     guard text.utf8.contains(46) else { return try key(text, .relay) }
     return try person(String(text).trimmed).caller
   }

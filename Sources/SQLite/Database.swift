@@ -53,6 +53,18 @@ package final class Database: @unchecked Sendable {
     }
   }
 
+  /// Opens a file that is there, for a look: nothing is made, and nothing is changed.
+  package init(lookingAt path: String) throws(SQLiteError) {
+    var opened: OpaquePointer?
+    let code = sqlite3_open_v2(path, &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nil)
+    guard code == SQLITE_OK, let opened else {
+      sqlite3_close(opened)
+      throw Self.error(code, "\(path): \(String(cString: sqlite3_errstr(code)))")
+    }
+    handle = opened
+    sqlite3_busy_timeout(handle, 2000)
+  }
+
   deinit {
     statements = [:]
     sqlite3_close_v2(handle)

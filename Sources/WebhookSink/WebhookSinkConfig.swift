@@ -38,7 +38,10 @@ package struct WebhookSinkConfig: Sendable {
       reader.fault(section, name, "there is no such file")
     }
     options.authorization = reader.secret(section, "authorization")
-    if let proxy = reader.optionalText(section, "proxy") { options.proxy = proxy }
+    if let proxy = reader.optionalText(section, "proxy") {
+      options.proxy = proxy
+      if let fault = ProxyAddress.fault(in: proxy) { reader.fault(section, "proxy", fault) }
+    }
     if let fault = WebhookAddress.fault(in: record.url, policy: options.policy) { reader.fault(section, "url", fault) }
     readKeys(&reader, section)
   }
@@ -61,6 +64,7 @@ extension WebhookOptions {
   package init(_ upstream: UpstreamConfig, reader: inout ConfigReader) {
     self.init()
     proxy = upstream.proxy.isEmpty ? nil : upstream.proxy
+    if let fault = proxy.flatMap({ ProxyAddress.fault(in: $0) }) { reader.fault("upstream", "proxy", fault) }
     for text in upstream.allowedNetworks {
       if let network = Network(text) {
         policy.allowed.append(network)

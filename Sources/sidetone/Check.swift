@@ -10,6 +10,7 @@ internal import Health
 internal import JSON
 internal import Loop
 internal import Metrics
+internal import SQLite
 internal import SourceKit
 internal import ThreeCXSource
 
@@ -23,6 +24,7 @@ extension Sidetone {
       let config = try AgentConfig.load(arguments)
       preflight.say(.ok, "configuration", "valid")
       preflight.checkFolder(config)
+      preflight.checkFiles(config)
       await preflight.checkAgent(config)
       await preflight.checkPBX(config)
       preflight.checkWebServer()
@@ -74,6 +76,20 @@ private final class Preflight {
       say(
         .broken, "data folder", error.description,
         remedy: "Make [agent] data_dir a folder that the agent's user can write.")
+    }
+  }
+
+  /// A look at their beginning; a file that is damaged further in shows when it is read there.
+  func checkFiles(_ config: AgentConfig) {
+    for (name, path) in [("journal", config.journalPath), ("state", config.statePath)] where Files.exists(path) {
+      do {
+        let tables = try Database(lookingAt: path).rows("SELECT count(*) FROM sqlite_schema").first?[0].int ?? 0
+        say(.ok, name, "\(path) can be read\(tables == 0 ? "; it is empty" : "")")
+      } catch {
+        say(
+          .broken, name, "\(path): \(error)",
+          remedy: "Bring a backup back with sidetone restore, or move the file away to begin anew.")
+      }
     }
   }
 

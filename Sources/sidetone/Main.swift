@@ -82,6 +82,7 @@ enum Sidetone {
     switch error {
     case is ConfigFaults: Exit.badConfig
     case is AgentNotReachable: Exit.unreachable
+    case let refusal as AgentRefusal where [400, 422].contains(refusal.status): Exit.usage
     default: Exit.broken
     }
   }

@@ -17,8 +17,7 @@ extension Sidetone {
     }
     let path = try arguments.operand(0, "FILE")
     let recording = AMIRecording(bytes: try Files.read(path), times: timesBeside(path))
-    var board = Switchboard(
-      source: "sidetone://replay/asterisk", region: arguments["region"].flatMap { PhoneRegion(code: $0) })
+    var board = Switchboard(source: "sidetone://replay/asterisk", region: try region(arguments))
     var position = Position.start
     func show(_ events: [CallEvent]) {
       for event in events {
@@ -29,6 +28,14 @@ extension Sidetone {
     for observation in try recording.observations() { show(board.apply(observation)) }
     show(board.close(at: recording.endedAt, reason: "the recording ended"))
     return Exit.ok
+  }
+
+  private static func region(_ arguments: Arguments) throws(UsageError) -> PhoneRegion? {
+    guard let code = arguments["region"] else { return nil }
+    guard let region = PhoneRegion(code: code) else {
+      throw UsageError(description: "--region needs one of \(PhoneRegion.known.map(\.code).joined(separator: ", "))")
+    }
+    return region
   }
 
   /// `NAME.times.jsonl` beside `NAME.txt`.

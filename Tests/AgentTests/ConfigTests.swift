@@ -38,6 +38,17 @@ import Testing
     #expect(found.contains { $0.contains("a secret does not stand in the configuration file") })
   }
 
+  @Test(arguments: [
+    "[http]\ntrusted_proxies = 127.0.0.1, nginx\n", "[upstream]\nproxy = ftp://proxy:21\n",
+    "[upstream]\nproxy = http://:3128\n", "[upstream]\nproxy = http://proxy:0\n", "[upstream]\nproxy = a proxy\n",
+    "[upstream]\nproxy = http://proxy:x\n",
+  ]) func whatCannotBeAProxyIsNamed(_ text: String) { #expect(faults(text).count == 1) }
+
+  @Test(arguments: [
+    "http://proxy:3128", "http://proxy:3128/", "socks5h://[::1]:1080", "proxy", "10.0.0.1:8080", "https://[fd00::1]",
+    "http://one:word@proxy.example:3128",
+  ]) func proxiesAreWhatLibcurlTakes(_ text: String) { #expect(faults("[upstream]\nproxy = \(text)\n").isEmpty) }
+
   @Test func theEnvironmentLiesOverTheFile() throws {
     var document = try INIDocument(parsing: "[http]\nlisten = 127.0.0.1:1\n")
     try document.override(from: ["SIDETONE_HTTP__LISTEN": "127.0.0.1:2", "PORT": "3", "JSON_LOGS": "true"])

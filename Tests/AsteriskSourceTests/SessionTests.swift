@@ -109,6 +109,16 @@ import Testing
     #expect(wire.sent.contains("Action: Ping"))
   }
 
+  @Test func halfAMessageForEverIsSilence() {
+    var wire = wire()
+    wire.logIn()
+    for index in 0..<20 where wire.end == nil {
+      wire.advance(.milliseconds(250))
+      wire.receive("Variable: x\(index)\n")
+    }
+    #expect(wire.end == .silent)
+  }
+
   @Test func aPongIsEnoughToStay() {
     var wire = wire()
     wire.logIn()

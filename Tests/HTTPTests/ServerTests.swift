@@ -66,8 +66,10 @@ import Testing
   @Test @LoopActor func unknownPathsMethodsAndNamesAreToldApart() async throws {
     let (server, port) = try server()
     defer { server.drain() }
-    for (request, status) in [("GET /none", 404), ("DELETE /echo", 405), ("BREW /echo", 501), ("HEAD /calls/1/x", 200)]
-    {
+    for (request, status) in [
+      ("GET /none", 404), ("DELETE /echo", 405), ("BREW /echo", 501), ("HEAD /calls/1/x", 200), ("GET /l%61ter", 200),
+      ("GET /calls%2F1/x", 404), ("GET /%6cater%", 404),
+    ] {
       let answer = try await exchange(port, "\(request) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
       #expect(answer.hasPrefix("HTTP/1.1 \(status)"), "\(request): \(answer.prefix(20))")
       if status == 405 { #expect(answer.contains("Allow: POST")) }

@@ -44,7 +44,7 @@ import Testing
     let ring = try await identity()
     let text = try await key(ring, [.callsRead])
     let gate = gate(ring)
-    let bearer = [("Authorization", "Bearer \(text)")]
+    let bearer = [("Authorization", "bearer  \(text)")]
     #expect(
       status { () throws(APIError) in try gate.authorise(request(bearer), .right("calls:read"), peer: "1.2.3.4") }
         == 200)
