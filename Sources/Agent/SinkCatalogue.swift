@@ -72,7 +72,12 @@ final class SinkCatalogue {
     if let declared = config.webhooks.first(where: { $0.record.id == record.id }) {
       return WebhookSink(record, client: client, options: declared.options) { declared.keys }
     }
-    return WebhookSink(record, client: client, options: config.webhook) { [self] in keys(of: record) }
+    // Made once: versions only fall away, and a change makes a new sink.
+    let keys = record.signingVersions(at: .now()).map { ($0, key(of: record, version: $0)) }
+    return WebhookSink(record, client: client, options: config.webhook) {
+      let versions = record.signingVersions(at: .now())
+      return keys.filter { versions.contains($0.0) }.map(\.1)
+    }
   }
 
   // MARK: Secrets
@@ -80,14 +85,6 @@ final class SinkCatalogue {
   /// Nothing of a secret is stored: it is made from the server's secret, the destination and a version.
   func key(of record: DestinationRecord, version: Int) -> StandardWebhooks.Key {
     secret.derived("webhook/\(record.id)/\(version)")
-  }
-
-  private func keys(of record: DestinationRecord) -> [StandardWebhooks.Key] {
-    var keys = [key(of: record, version: record.secretVersion)]
-    if let until = record.previousUntil, until > .now() {
-      keys.append(key(of: record, version: record.secretVersion - 1))
-    }
-    return keys
   }
 
   func shownSecret(of record: DestinationRecord) -> Secret<String>? {

@@ -26,6 +26,8 @@ package struct DestinationRecord: Sendable, Hashable {
   /// Of the signing secret; the one before counts until `previousUntil`.
   package var secretVersion = 1
   package var previousUntil: Timestamp?
+  /// Of rotations that came before an overlap was over: what still signs beside those two, oldest first.
+  package internal(set) var olderSecrets: [OlderSecret] = []
   /// Of the configuration file: a first start begins with the oldest entry there is.
   package var beginsWithOldest = false
   package var createdAt: Timestamp

@@ -20,7 +20,18 @@ extension DestinationRecord {
 
   var settings: String {
     var json = JSONWriter()
-    json.object { writeSettings(to: &$0) }
+    json.object { json in
+      writeSettings(to: &json)
+      json.key("older_secrets")
+      json.array { json in
+        for secret in olderSecrets {
+          json.object { json in
+            json.field("version", secret.version)
+            json.field("until", secret.until.microseconds)
+          }
+        }
+      }
+    }
     return json.text
   }
 
@@ -49,6 +60,10 @@ extension DestinationRecord {
     isCompressed = json["gzip"]?.bool ?? isCompressed
     hasHeartbeat = json["heartbeat"]?.bool ?? hasHeartbeat
     timeout = json["timeout_secs"]?.int.map { .seconds($0) } ?? timeout
+    olderSecrets = (json["older_secrets"]?.array ?? []).compactMap { secret in
+      guard let version = secret["version"]?.int, let until = secret["until"]?.int else { return nil }
+      return OlderSecret(version: Int(version), until: Timestamp(microseconds: until))
+    }
   }
 }
 

@@ -88,16 +88,15 @@ extension Destinations {
     courier.set(state)
   }
 
-  /// Signs with a new secret; the one before goes along until the overlap is over.
+  /// Signs with a new secret; those before go along until their overlap is over.
   package func rotateSecret(_ id: UUID, of tenant: UUID, overlapHours: Double) async throws(DestinationError) {
     let courier = try courier(id, of: tenant)
     if courier.record.origin == .file { throw .fromFile }
     guard changing.insert(id).inserted else { throw .changing }
     defer { changing.remove(id) }
     var record = courier.record
-    record.secretVersion += 1
-    record.previousUntil = tools.wall().adding(seconds: overlapHours * 3600)
-    record.updatedAt = tools.wall()
+    let now = tools.wall()
+    record.rotateSecret(until: now.adding(seconds: overlapHours * 3600), at: now)
     let changed = record
     try await Self.storing { () async throws(StoreError) in try await self.store.update(changed) }
     courier.change(changed)

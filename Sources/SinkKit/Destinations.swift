@@ -131,8 +131,8 @@ package final class Destinations {
     }
     if namesake == nil, let before = known.first(where: { $0.record.id == record.id })?.record {
       var now = record
-      (now.createdAt, now.secretVersion, now.previousUntil) =
-        (before.createdAt, before.secretVersion, before.previousUntil)
+      (now.createdAt, now.secretVersion, now.previousUntil, now.olderSecrets) =
+        (before.createdAt, before.secretVersion, before.previousUntil, before.olderSecrets)
       try await store.update(now)
     } else if namesake != nil {
       Log.error("a destination of the file has the name of one made by the API", [.sinkName: record.name])

@@ -175,17 +175,20 @@ import Testing
     let ended = try stage.journal().count
     #expect(ended > 0)
     #expect(receiver.wait { $0.filter { $0.headers["webhook-id"] == event }.count == 2 })
-    // A new secret goes along with the old one.
-    let rotated = try stage.ask("POST", "/api/destinations/crm/rotate-secret", "{\"overlap_hours\":1}").json
-    let new = Secret(rotated["secret"]?.string ?? "")
-    #expect(new.reveal() != place.secret.reveal())
+    // A new secret goes along with those before, over a restart too.
+    let new = try (1...2).map { _ in
+      let rotated = try stage.ask("POST", "/api/destinations/crm/rotate-secret", "{\"overlap_hours\":1}").json
+      return Secret(rotated["secret"]?.string ?? "")
+    }
+    #expect(Set(([place.secret] + new).map { $0.reveal() }).count == 3)
+    try stage.restart()
     let before = receiver.all.count
     #expect(try stage.ask("POST", "/api/destinations/crm/test").json["outcome"]?.string == "accepted")
     let test = receiver.all.dropFirst(before).first {
       String(decoding: $0.body, as: UTF8.self).contains("sidetone.test")
     }
     let request = try #require(test)
-    for secret in [new, place.secret] { #expect(try Received([request], secret: secret).badSignatures == 0) }
+    for secret in new + [place.secret] { #expect(try Received([request], secret: secret).badSignatures == 0) }
   }
 
   @Test func aSignOfLifeGoesTheWholeWayAndItsSilenceIsHeard() throws {
