@@ -44,8 +44,9 @@ package final class Hub {
       follow(entry)
       keep(RenderedEntry(entry))
       head = entry.position
+      // Far below what is kept in memory: nobody who keeps up is ever read for.
+      rounds.ask(Self.cost(of: entry), atMost: Self.recentLimit / 4)
     }
-    rounds.ask()
   }
 
   private func follow(_ entry: JournalEntry) {
@@ -57,15 +58,18 @@ package final class Hub {
 
   private func keep(_ entry: RenderedEntry) {
     recent.append(entry)
-    recentBytes += 3 * entry.entry.weight
+    recentBytes += Self.cost(of: entry.entry)
     while recentBytes > Self.recentLimit, recentStart < recent.count - 1 {
-      recentBytes -= 3 * recent[recentStart].entry.weight
+      recentBytes -= Self.cost(of: recent[recentStart].entry)
       recentStart += 1
     }
     guard recentStart > 512 else { return }
     recent.removeFirst(recentStart)
     recentStart = 0
   }
+
+  /// With its renderings.
+  private static func cost(of entry: JournalEntry) -> Int { 3 * entry.weight }
 
   // MARK: Subscribing
 

@@ -21,13 +21,22 @@ final class Rounds {
   /// Those who were woken already lack what came since.
   private var needsAnother = false
   private var isUnderWay = false
+  /// Bytes that somebody may still lack.
+  private var owed = 0
 
   init(_ everybody: @escaping @LoopActor () -> [any Subscriber]) { self.everybody = everybody }
 
-  /// Has everybody woken from now on: in a round of its own, or in the rest of this one and the next.
-  func ask() {
+  /// Has everybody woken for so many bytes more: in a round of its own, or in the rest of this one and the next; at once
+  /// where more than `limit` is owed.
+  func ask(_ bytes: Int, atMost limit: Int) {
     needsAnother = true
-    if !isUnderWay { goOn() }
+    owed += bytes
+    if owed > limit { wakeAll() } else if !isUnderWay { goOn() }
+  }
+
+  private func wakeAll() {
+    (rest, needsAnother, owed) = ([], false, 0)
+    for subscriber in everybody() { subscriber.wake() }
   }
 
   private func goOn() {
@@ -36,7 +45,12 @@ final class Rounds {
       rest = everybody()[...]
     }
     isUnderWay = !rest.isEmpty
-    if isUnderWay { LoopActor.loop.whenTurnIsDone { [weak self] in self?.wakePiece() } }
+    guard isUnderWay else {
+      // Lets go of those who were woken, and may be gone.
+      (rest, owed) = ([], 0)
+      return
+    }
+    LoopActor.loop.whenTurnIsDone { [weak self] in self?.wakePiece() }
   }
 
   private func wakePiece() {

@@ -29,6 +29,8 @@ final class Feed: Subscriber {
   private var isLive = false
   private var isReading = false
   private var isStopped = false
+  /// An entry is being sent: what it pushes out is no reason to send the next, out of turn.
+  private var isGiving = false
   /// Of the page last read, what the client was not given yet.
   private var unread: ArraySlice<RenderedEntry> = []
   /// While more than this waits for the client, catching up pauses: far below the bound that would end it.
@@ -69,7 +71,7 @@ final class Feed: Subscriber {
 
   /// The client took what waited for it.
   func drained() {
-    if isLive { return }
+    if isLive || isGiving { return }
     if unread.isEmpty { advance() } else { givePage(unread) }
   }
 
@@ -84,6 +86,8 @@ final class Feed: Subscriber {
   }
 
   private func give(_ entry: RenderedEntry, isAlone: Bool = false) {
+    isGiving = true
+    defer { isGiving = false }
     cursor = entry.entry.position
     if entry.entry.tenant == tenant { sink.send(entry, isAlone: isAlone) }
   }

@@ -60,6 +60,9 @@ package final class WebSocketSession {
   /// As `send`, at once where nothing waits; false when it was queued.
   package func sendAtOnce(_ frame: Chunk) -> Bool { isOpen && stream.writeAtOnce(frame) }
 
+  /// Sends what waits for the turn's end.
+  package func flush() { stream.flush() }
+
   package func send(_ opcode: WebSocketOpcode, _ payload: [UInt8]) {
     guard isOpen else { return }
     stream.write(WebSocketEncoder.frame(opcode, payload, mask: role == .client ? Random.bytes(4) : nil))

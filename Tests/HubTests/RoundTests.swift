@@ -32,10 +32,10 @@ private final class Reader: Subscriber {
 @Suite struct RoundTests {
   init() { _ = LoopThread.isRunning }
 
-  private func entry(_ position: Int64) -> JournalEntry {
+  private func entry(_ position: Int64, reason: String? = nil) -> JournalEntry {
     let event = CallEvent(
       id: EventID(UUID(high: 1, low: UInt64(position))), source: "test", occurredAt: Timestamp(microseconds: 0),
-      kind: .linkUp, call: nil)
+      kind: reason.map { .linkDown(reason: $0) } ?? .linkUp, call: nil)
     return JournalEntry(event, at: Position(position))
   }
 
@@ -73,6 +73,16 @@ private final class Reader: Subscriber {
     try await turns(20)
     #expect(readers.allSatisfy { $0.gathered.flatMap(\.self) == [1, 2] })
     #expect(readers.count { $0.gathered.count == 2 } == 1, "the first, who was woken between the two")
+  }
+
+  @LoopActor
+  @Test func aBurstIsToldBeforeItLeavesTheMemory() async throws {
+    let (hub, readers) = hub(of: 100)
+    let burst = (1...5000).map { entry(Int64($0), reason: String(repeating: "x", count: 1000)) }
+    hub.publish(burst)
+    try await turns(20)
+    #expect(hub.recent(after: .start) == nil, "more than is kept")
+    #expect(readers.allSatisfy { $0.gathered.flatMap(\.self) == Array(1...5000) })
   }
 
   @LoopActor
