@@ -28,12 +28,12 @@ extension DestinationStore {
     try rows.rows(
       """
       UPDATE checkpoints
-      SET position = ?4, ahead = ?5, accepted = ?6, set_aside = ?7, replay = ?8
+      SET position = ?4, ahead = ?5, accepted = ?6, set_aside = ?7, replay = ?8, quiet_until = ?9
       WHERE tenant_id = ?1 AND destination_id = ?2 AND journal_id = ?3
       """, .id(id), .id(journal), .int(settlement.progress.checkpoint.value),
       .text(settlement.progress.ahead.map(\.description).joined(separator: ",")),
       .int(Int64(settlement.progress.accepted)), .int(Int64(settlement.progress.setAside)),
-      .optional(step.replay?.text))
+      .optional(step.replay?.text), .optional(settlement.progress.quietUntil))
     // The destination was removed while this was under way.
     guard rows.changes > 0 else { return }
     for row in settlement.put { try put(row, id, journal, rows) }

@@ -52,7 +52,7 @@ package struct DestinationStore: Sendable {
   {
     let known = try rows.rows(
       """
-      SELECT position, ahead, accepted, set_aside, state, state_since, state_reason, replay
+      SELECT position, ahead, accepted, set_aside, state, state_since, state_reason, replay, quiet_until
       FROM checkpoints
       WHERE tenant_id = ?1 AND destination_id = ?2 AND journal_id = ?3
       """, .id(record.id), .id(journal)
@@ -141,6 +141,6 @@ extension Progress {
     else { return nil }
     self.init(
       checkpoint: Position(position), ahead: ahead.split(separator: ",").compactMap { Int64($0) }.map(Position.init),
-      accepted: Int(accepted), setAside: Int(setAside))
+      accepted: Int(accepted), setAside: Int(setAside), quietUntil: row[8].time)
   }
 }

@@ -40,6 +40,7 @@ extension Outbox {
     guard let ended = flights.removeValue(forKey: flight) else { return }
     let wasClosed = breaker.isClosed && !ended.isProbe
     judge(receipt, at: now, random: random)
+    if receipt.verdict == .slowDown { progress.quietUntil = wall.adding(seconds: (pace.quietUntil - now).seconds) }
     let isSplit = receipt.verdict == .refused && entries.count > 1
     for entry in entries {
       note(entry, ended, receipt, at: now, wall: wall)

@@ -98,16 +98,21 @@ package struct Outbox: Sendable {
   ) {
     (self.limits, self.schedule, self.progress) = (limits, schedule, progress)
     pace = Pace(rate: rate, width: limits.requests, at: now)
+    if let until = progress.quietUntil { pace.beQuiet(for: Self.left(until: until, wall), at: now) }
     cursor = progress.checkpoint
     done = Set(progress.ahead)
     for row in open where row.state == .held {
-      let wait = min(max(0, row.nextAt.seconds(since: wall)), RetrySchedule.longestRetryAfter.seconds)
       hold(
         row.position,
         Held(
           event: row.event, lane: row.lane, type: row.type, attempts: row.attempts,
-          dueAt: now + .nanoseconds(Int64(wait * 1e9)), reason: row.reason, since: row.since), at: now)
+          dueAt: now + Self.left(until: row.nextAt, wall), reason: row.reason, since: row.since), at: now)
     }
+  }
+
+  /// Whatever the clock did meanwhile: never more than a peer can ask for.
+  private static func left(until time: Timestamp, _ wall: Timestamp) -> Duration {
+    RetrySchedule.clamped(.nanoseconds(Int64(min(time.seconds(since: wall), 1e9) * 1e9)))
   }
 
   // MARK: In

@@ -61,6 +61,9 @@ package struct Pace: Sendable {
     quietUntil = max(quietUntil, now + (wish < Self.shortestQuiet ? ownQuiet : wish))
   }
 
+  /// What was asked for before a restart.
+  package mutating func beQuiet(for span: Duration, at now: Moment) { quietUntil = max(quietUntil, now + span) }
+
   private var ownQuiet: Duration {
     min(Self.longestOwnQuiet, .seconds(Self.shortestQuiet.seconds * Double(1 << min(max(0, refusals - 1), 6))))
   }

@@ -49,9 +49,14 @@ package struct Progress: Sendable, Hashable {
   package var ahead: [Position]
   package var accepted: Int
   package var setAside: Int
+  /// Nothing is sent before this, for the peer asked for it.
+  package var quietUntil: Timestamp?
 
-  package init(checkpoint: Position, ahead: [Position] = [], accepted: Int = 0, setAside: Int = 0) {
+  package init(
+    checkpoint: Position, ahead: [Position] = [], accepted: Int = 0, setAside: Int = 0, quietUntil: Timestamp? = nil
+  ) {
     (self.checkpoint, self.ahead, self.accepted, self.setAside) = (checkpoint, ahead, accepted, setAside)
+    self.quietUntil = quietUntil
   }
 }
 

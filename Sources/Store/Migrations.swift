@@ -2,7 +2,7 @@
 // released is never edited. Times are microseconds since 1970, flags 0 or 1, identifiers 16 bytes.
 
 package enum StoreMigrations {
-  package static let steps = [step1, step2, step3]
+  package static let steps = [step1, step2, step3, step4]
 
   private static let step1 = """
     CREATE TABLE tenants (
@@ -147,4 +147,7 @@ package enum StoreMigrations {
       PRIMARY KEY (tenant_id, destination_id, journal_id, page)
     ) STRICT, WITHOUT ROWID;
     """
+
+  /// Until when a destination asked to be left alone.
+  private static let step4 = "ALTER TABLE checkpoints ADD COLUMN quiet_until INTEGER;"
 }

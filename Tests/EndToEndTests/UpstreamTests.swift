@@ -135,6 +135,17 @@ import Testing
     )
   }
 
+  @Test func whatAReceiverAskedForHoldsOverARestart() throws {
+    let stage = try UpstreamStage(rate: 10)
+    let receiver = Receiver { _ in .status(429, headers: ["Retry-After: 3600"]) }
+    _ = try stage.add("crm", to: receiver.port, more: ",\"concurrency\":1")
+    try stage.await("crm") { ($0["waits_seconds"]?.int ?? 0) > 3000 }
+    stage.agent.kill(SIGTERM)
+    stage.agent = try stage.stage.startAgent()
+    #expect(try stage.show("crm")["waits_seconds"]?.int ?? 0 > 3000)
+    #expect(receiver.all.count == 1)
+  }
+
   @Test func theAdministratorSeesAndMendsIt() throws {
     let stage = try UpstreamStage(rate: 10)
     // Refused are three, once each; what is asked for again is taken.

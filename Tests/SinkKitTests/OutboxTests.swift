@@ -250,6 +250,26 @@ import Testing
     #expect(bench.next()?.positions == [1], "the same one first")
   }
 
+  @Test func whatItAskedForHoldsOverACrash() {
+    var bench = Bench()
+    bench.offer(Self.entry(1, call: 1))
+    bench.settle(bench.next(), .slowDown, call: { UInt64($0) }, asked: .seconds(30))
+    bench.save()
+    bench.wait(10)
+    bench.crash()
+    bench.offer(Self.entry(2, call: 2))
+    #expect(bench.next() == nil)
+    bench.wait(21)
+    #expect(bench.next()?.positions == [1], "the same one first")
+  }
+
+  @Test func aClockThatWasSetBackKeepsItQuietNoLongerThanItMayAsk() {
+    let progress = Progress(checkpoint: .start, quietUntil: Timestamp(microseconds: .max))
+    let outbox = Outbox(
+      progress, open: [], limits: Outbox.Limits(), at: Moment(nanoseconds: 0), wall: Timestamp(microseconds: 0))
+    #expect(outbox.pace.quietUntil == Moment(nanoseconds: 86_400_000_000_000))
+  }
+
   @Test func aRateIsKept() {
     var bench = Bench()
     bench.outbox.change(bench.limits, rate: 2, at: bench.now)
