@@ -110,9 +110,17 @@ package struct ConfigReader {
     return document.sections[section]?[key]
   }
 
+  /// An address without whoever signs in there: a proxy's is `http://name:word@host`.
+  private static func shown(_ value: String) -> String {
+    guard let scheme = value.firstRange(of: "://") else { return value }
+    let authority = value[scheme.upperBound...].prefix { $0 != "/" }
+    guard let mark = authority.lastIndex(of: "@") else { return value }
+    return value[..<scheme.upperBound] + "…" + value[mark...]
+  }
+
   @discardableResult
   private mutating func note(_ section: String, _ key: String, _ value: String) -> String {
-    settings.append(("[\(section)] \(key)", value, document.sections[section]?[key]?.origin ?? "default"))
+    settings.append(("[\(section)] \(key)", Self.shown(value), document.sections[section]?[key]?.origin ?? "default"))
     return value
   }
 }

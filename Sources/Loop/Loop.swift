@@ -1,7 +1,7 @@
 // The one thread that does the work: an epoll loop that is also a Swift executor, so that a handler, a timer and an
 // `await` all run on the thread that owns the sockets (measured in docs/decisions/0001-runtime.md).
 //
-//   turn = jobs ─▶ epoll ─▶ handlers ─▶ timers ─▶ jobs ─▶ end-of-turn hooks (flush what was written) ─▶ pieces of long work
+//   turn = jobs ─▶ epoll ─▶ handlers ─▶ timers ─▶ jobs ─▶ end-of-turn hooks (flush) ─▶ a piece of long work
 
 internal import Basics
 internal import CShims

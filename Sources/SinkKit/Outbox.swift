@@ -112,7 +112,7 @@ package struct Outbox: Sendable {
 
   /// Whatever the clock did meanwhile: never more than a peer can ask for.
   private static func left(until time: Timestamp, _ wall: Timestamp) -> Duration {
-    RetrySchedule.clamped(.nanoseconds(Int64(min(time.seconds(since: wall), 1e9) * 1e9)))
+    RetrySchedule.clamped(.nanoseconds(Int64(min(max(0, time.seconds(since: wall)), 1e9) * 1e9)))
   }
 
   // MARK: In

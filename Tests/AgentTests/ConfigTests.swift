@@ -71,6 +71,11 @@ import Testing
     #expect(faults("", ["JWT_SECRET": "short"]).count == 1)
   }
 
+  @Test func whoSignsInAtAProxyIsNotShown() throws {
+    let config = try AgentConfig(INIDocument(parsing: "[upstream]\nproxy = http://one:w@rd@proxy:3128\n"))
+    #expect(config.settings.first { $0.name == "[upstream] proxy" }?.value == "http://…@proxy:3128")
+  }
+
   @Test func aSecretIsNeverAmongTheSettings() throws {
     var document = try INIDocument(parsing: "[asterisk]\nusername = x\n")
     try document.override(from: ["SIDETONE_ASTERISK__SECRET": "hunter2"])

@@ -263,11 +263,12 @@ import Testing
     #expect(bench.next()?.positions == [1], "the same one first")
   }
 
-  @Test func aClockThatWasSetBackKeepsItQuietNoLongerThanItMayAsk() {
-    let progress = Progress(checkpoint: .start, quietUntil: Timestamp(microseconds: .max))
+  @Test(arguments: [(Int64.max, Int64(86_400_000_000_000)), (.min, 0)])
+  func aClockThatWasSetKeepsItQuietNoLongerThanItMayAsk(_ until: Int64, _ quiet: Int64) {
+    let progress = Progress(checkpoint: .start, quietUntil: Timestamp(microseconds: until))
     let outbox = Outbox(
       progress, open: [], limits: Outbox.Limits(), at: Moment(nanoseconds: 0), wall: Timestamp(microseconds: 0))
-    #expect(outbox.pace.quietUntil == Moment(nanoseconds: 86_400_000_000_000))
+    #expect(outbox.pace.quietUntil == Moment(nanoseconds: quiet))
   }
 
   @Test func aRateIsKept() {
